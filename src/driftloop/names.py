@@ -1,0 +1,70 @@
+"""The names of everything that is deployed: one place, pure, shared by infra, functions, steps and the twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PREFIX = "driftloop"
+NAMESPACE = "driftloop"
+"""CloudWatch namespace of every metric of the kit; the dimension is ``Model``."""
+
+VARIANT = "AllTraffic"
+PLATFORM_STACK = f"{PREFIX}-platform"
+
+
+class Metric:
+    """CloudWatch metric names. The first three are score / limit: 1.0 is at the limit for every model."""
+
+    INPUT_DRIFT = "InputDrift"
+    PREDICTION_DRIFT = "PredictionDrift"
+    QUALITY_LOSS = "QualityLoss"
+    ROWS_COUNTED = "RowsCounted"
+    ROWS_QUARANTINED = "RowsQuarantined"
+    LABELS_JOINED = "LabelsJoined"
+    LABELS_QUARANTINED = "LabelsQuarantined"
+
+
+@dataclass(frozen=True)
+class ModelNames:
+    """Names of one model's resources, derived from the model file's ``name`` and nothing else."""
+
+    model: str
+
+    @property
+    def base(self) -> str:
+        """Name of the stack, pipeline, model package group and endpoint, e.g. ``driftloop-flight-delay``."""
+        return f"{PREFIX}-{self.model.replace('_', '-')}"
+
+    def version(self, number: int) -> str:
+        """Name of the SageMaker model and of the endpoint configuration of one version."""
+        return f"{self.base}-v{number}"
+
+    def alarm(self, signal: str) -> str:
+        """Alarm on one signal: ``drift`` or ``quality``."""
+        return f"{self.base}-{signal}"
+
+    def role(self, purpose: str, region: str) -> str:
+        """IAM role for one purpose: ``pipeline``, ``promotion``, ``training`` or ``serving``."""
+        return f"{self.base}-{purpose}-{region}"
+
+    @property
+    def parameter(self) -> str:
+        """SSM parameter through which the shared functions find the model."""
+        return f"{parameter_prefix()}{self.model}"
+
+
+def parameter_prefix() -> str:
+    """Common prefix of all model parameters."""
+    return f"/{PREFIX}/models/"
+
+
+def model_of_endpoint(endpoint: str) -> str:
+    """The model a resource name of the form ``driftloop-<slug>`` belongs to.
+
+    Model names use underscores and never hyphens, so the way back is exact.
+    Raises ValueError for a name that is not of the kit.
+    """
+    slug = endpoint.removeprefix(f"{PREFIX}-")
+    if slug == endpoint or not slug:
+        raise ValueError(f"{endpoint!r} is not a resource of {PREFIX}")
+    return slug.replace("-", "_")

@@ -1,0 +1,134 @@
+"""Read model files; what is wrong is said with the file, the line, the reason and a hint."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from driftloop.spec.model import ModelSpec
+
+MAX_BYTES = 256 * 1024
+
+
+class SpecError(Exception):
+    """A model file that cannot be used. ``str(error)`` is one line per fault: ``file:line: place: reason``."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: `on` stays a word, dates stay text, and a key given twice is an error."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+
+
+def load_model(path: Path) -> ModelSpec:
+    """Read and check one model file. Raises SpecError with every fault found."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"{path}: larger than {MAX_BYTES} bytes; a model file describes one model")
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise SpecError(
+            f"{path}:{mark.line + 1 if mark else 1}: not YAML: {getattr(error, 'problem', error)}"
+        ) from error
+    if not isinstance(node, yaml.MappingNode):
+        raise SpecError(f"{path}:1: a model file is a mapping that starts with `name:`; see docs/guide/model-file.md")
+    _refuse_duplicates(path, node)
+    raw = _Loader("").construct_document(node)
+    try:
+        spec = ModelSpec.model_validate(raw)
+    except ValidationError as error:
+        raise SpecError("\n".join(_describe(path, node, fault) for fault in error.errors())) from None
+    if path.parent.name != spec.name:
+        raise SpecError(
+            f"{path}:{_line(node, ('name',))}: name: {spec.name!r} differs from its folder {path.parent.name!r}; rename one"
+        )
+    return spec
+
+
+def find_models(folder: Path) -> list[ModelSpec]:
+    """All models below a folder, sorted by name. Raises SpecError with the faults of all files together."""
+    specs, faults = [], []
+    for path in sorted(folder.glob("*/model.yaml")):
+        try:
+            specs.append(load_model(path))
+        except SpecError as error:
+            faults.append(str(error))
+    if faults:
+        raise SpecError("\n".join(faults))
+    return specs
+
+
+def _refuse_duplicates(path: Path, node: yaml.Node) -> None:
+    for mapping in _mappings(node):
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            if key.value in seen:
+                raise SpecError(f"{path}:{key.start_mark.line + 1}: {key.value}: given twice; keep one")
+            seen.add(key.value)
+
+
+def _mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
+    if isinstance(node, yaml.MappingNode):
+        yield node
+        for _, value in node.value:
+            yield from _mappings(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _mappings(value)
+
+
+def _describe(path: Path, node: yaml.Node, fault: Any) -> str:
+    place = (*fault["loc"], *fault.get("ctx", {}).get("place", ()))
+    reason = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        reason = f"unknown key{_suggestion(place)}"
+    elif fault["type"] == "missing":
+        reason = "is missing; every model file needs it"
+    return f"{path}:{_line(node, place)}: {'.'.join(map(str, place)) or 'file'}: {reason}"
+
+
+def _suggestion(place: tuple[str | int, ...]) -> str:
+    model: Any = ModelSpec
+    for part in place[:-1]:
+        field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        model = field.annotation if field else None
+    known = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    close = difflib.get_close_matches(str(place[-1]), known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known here are {', '.join(known)}" if known else ""
+
+
+def _line(node: yaml.Node, place: tuple[str | int, ...]) -> int:
+    """Line of the deepest part of ``place`` that exists in the file."""
+    line = node.start_mark.line + 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            entry = next(((key, value) for key, value in node.value if key.value == part), None)
+            if entry is None:
+                break
+            line, node = entry[0].start_mark.line + 1, entry[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return int(line)

@@ -1,0 +1,206 @@
+"""The model file: everything that one model needs, in one place (`models/<name>/model.yaml`)."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from driftloop.spec.catalog import INSTANCE_TYPES, TRAINING_IMAGES
+from driftloop.spec.units import Duration, Percent
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
+Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _fault(place: tuple[str, ...], reason: str) -> PydanticCustomError:
+    """A fault of a deeper place than the part that was being checked."""
+    return PydanticCustomError("model_file", "{reason}", {"reason": reason, "place": place})
+
+
+def _known(kind: str, known: tuple[str, ...]) -> BeforeValidator:
+    def check(value: object) -> object:
+        if value not in known:
+            close = difflib.get_close_matches(str(value), known, n=3) or known[:3]
+            raise ValueError(f"{value!r} is not a {kind} that driftloop knows; try {' or '.join(close)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+Instance = Annotated[
+    str, _known("SageMaker instance type", INSTANCE_TYPES), Field(json_schema_extra={"enum": list(INSTANCE_TYPES)})
+]
+Image = Annotated[
+    str, _known("training image", tuple(TRAINING_IMAGES)), Field(json_schema_extra={"enum": list(TRAINING_IMAGES)})
+]
+
+
+class Feature(_Part):
+    """One input column. In the file a bare type name is short for ``{type: name}``."""
+
+    type: Literal["category", "integer", "number"]
+    range: tuple[float, float] | None = Field(None, description="Smallest and largest value that can be real.")
+    max_missing: Percent = Field(0.5, description="Share of missing values above which a data set is refused.")
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> Feature:
+        if self.range is not None and self.type == "category":
+            raise ValueError("a category has no range; drop `range`, or make the feature a number or an integer")
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError(f"range {list(self.range)} is empty; write the smaller bound first")
+        return self
+
+
+def _widen(value: object) -> object:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class Data(_Part):
+    """Columns of the model: who a row is, when it happened, what is known and what was to be predicted."""
+
+    id: Column = Field(description="Column that identifies a row; labels refer to it.")
+    time: Column = Field(description="Event-time column, ISO-8601 in UTC; windows are cut on it.")
+    label: Column = Field(description="Column to predict: 0 or 1.")
+    label_delay: Duration = Field(description="How long after the event its label is usually known.")
+    features: dict[Column, Annotated[Feature, BeforeValidator(_widen)]] = Field(
+        min_length=1, description="Input columns, in the order of the request payload."
+    )
+
+    @model_validator(mode="after")
+    def _roles_are_distinct(self) -> Data:
+        for role in ("label", "id", "time"):
+            if getattr(self, role) in self.features:
+                why = (
+                    "the model would see the answer" if role == "label" else "it says which row this is, not how it is"
+                )
+                raise _fault(("features", getattr(self, role)), f"this is the {role} column and {why}; remove it here")
+        if len({self.id, self.time, self.label}) < 3:
+            raise ValueError("id, time and label must be three different columns")
+        return self
+
+
+class Training(_Part):
+    """How a version is trained."""
+
+    window: Duration = Field(timedelta(days=60), description="Length of the training window, in event time.")
+    holdout: Duration = Field(
+        timedelta(days=7), description="Most recent stretch, kept for the gate and never trained on."
+    )
+    image: Image = "sklearn-1.9-0"
+    instance: Instance = "ml.m5.large"
+    max_runtime: Duration = timedelta(hours=1)
+    min_rows: int = Field(1000, ge=50, description="Fewer training rows than this fail the pipeline with the reason.")
+    seed: int = 20130101
+    hyperparameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
+
+
+class Gate(_Part):
+    """When a challenger may replace the champion."""
+
+    metric: Literal["log_loss", "auc"] = "log_loss"
+    margin: float = Field(0.0, ge=0, description="How much better than the champion a challenger must be.")
+    confidence: float = Field(0.9, gt=0.5, lt=1, description="One-sided confidence of the paired comparison.")
+    slices: tuple[Column, ...] = Field((), description="Category features on which no group may become worse.")
+    slice_tolerance: float = Field(0.02, ge=0, description="How much worse a slice may become.")
+
+
+class Rollout(_Part):
+    """How traffic moves to a new version."""
+
+    canary: Percent = 0.1
+    bake: Duration = timedelta(minutes=10)
+
+
+class Serving(_Part):
+    """How predictions are served."""
+
+    mode: Literal["realtime"] = "realtime"
+    instance: Instance = "ml.m5.large"
+    count: int = Field(1, ge=1, le=100)
+    capture: Percent = Field(1.0, description="Share of requests that is captured for monitoring.")
+    rollout: Rollout = Rollout()
+
+
+class Monitoring(_Part):
+    """How traffic is watched."""
+
+    window: Duration = Field(timedelta(days=1), description="Length of a window; whole hours.")
+    sensitivity: float = Field(
+        0.01, gt=0, lt=0.5, description="False-alarm rate per window that the limits are set for."
+    )
+    min_rows: int = Field(200, ge=20, description="A window with fewer rows has the verdict 'not enough data'.")
+    smoothing: int = Field(7, ge=1, le=60, description="Windows over which observed quality is averaged.")
+    datapoints: int = Field(3, ge=1, le=10, description="Windows at or over the limit that raise the alarm ...")
+    of: int = Field(3, ge=1, le=10, description="... among this many.")
+
+    @model_validator(mode="after")
+    def _periods_fit(self) -> Monitoring:
+        seconds = int(self.window.total_seconds())
+        if seconds % 3600 or 86400 % seconds:
+            raise ValueError(
+                "window must be a whole number of hours that divides a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d"
+            )
+        if self.datapoints > self.of:
+            raise ValueError(f"datapoints ({self.datapoints}) cannot exceed of ({self.of})")
+        if seconds * self.of > 7 * 86400:
+            raise ValueError("CloudWatch looks back seven days at most: window times `of` must not exceed 7d")
+        return self
+
+
+class Budget(_Part):
+    """What retraining may cost."""
+
+    per_month: int = Field(8, ge=0, description="Retrainings in any 30 days.")
+
+
+class Retraining(_Part):
+    """When a retraining may start by itself."""
+
+    on: tuple[Literal["drift", "quality", "schedule"], ...] = ("drift", "quality")
+    every: Duration | None = Field(None, description="Period of scheduled retraining; needs `schedule` in `on`.")
+    cooldown: Duration = Field(timedelta(days=3), description="Quiet time after an episode has ended.")
+    budget: Budget = Budget()
+    approval: Literal["auto", "manual"] = "auto"
+
+    @model_validator(mode="after")
+    def _schedule_has_period(self) -> Retraining:
+        if ("schedule" in self.on) != (self.every is not None):
+            raise ValueError("`schedule` in `on` and `every` go together: give both or neither")
+        return self
+
+
+class ModelSpec(_Part):
+    """One model of the kit."""
+
+    name: Name
+    owner: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] = Field(
+        description="Who is told when a person is needed."
+    )
+    description: str = ""
+    task: Literal["binary_classification"]
+    data: Data
+    training: Training = Training()
+    gate: Gate = Gate()
+    serving: Serving = Serving()
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = Retraining()
+
+    @model_validator(mode="after")
+    def _slices_are_categories(self) -> ModelSpec:
+        for column in self.gate.slices:
+            feature = self.data.features.get(column)
+            if feature is None or feature.type != "category":
+                raise _fault(("gate", "slices"), f"{column!r} is not a category feature of this model")
+        return self
+
+    def compiled(self) -> dict[str, Any]:
+        """The plain form that functions and pipeline steps read: durations in seconds, shares as fractions."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,82 @@
+"""Text cells to typed columns, row by row strict: a row is either wholly good or refused with the reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from driftloop.data.schema import Columns, Feature, Schema
+
+MAX_TEXT = 256
+MISSING = frozenset({"", "nan", "NaN", "NA", "null", "None"})
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+Cell = str | float
+Row = list[Cell | np.datetime64]
+
+
+class BadRow(ValueError):
+    """A row that cannot be read; the message is the reason."""
+
+
+def parse_row(schema: Schema, cells: Sequence[str]) -> Row:
+    """One payload row (id, time, features) as typed cells. Raises BadRow with the reason."""
+    if len(cells) != len(schema.features) + 2:
+        raise BadRow(f"has {len(cells)} cells where the model file declares {len(schema.features) + 2}")
+    row: Row = [parse_id(cells[0]), parse_time(cells[1])]
+    row.extend(parse_cell(feature, cell) for feature, cell in zip(schema.features, cells[2:], strict=True))
+    return row
+
+
+def parse_id(cell: str) -> str:
+    """The row's id: one to 256 printable characters."""
+    text = cell.strip()
+    if not text or len(text) > MAX_TEXT or not text.isprintable():
+        raise BadRow(f"id {text[:40]!r} is empty, too long or not printable")
+    return text
+
+
+def parse_time(cell: str) -> np.datetime64:
+    """ISO-8601 text as UTC seconds; text without an offset is taken as UTC."""
+    try:
+        time = datetime.fromisoformat(cell.strip())
+    except ValueError:
+        raise BadRow(f"time {cell[:40]!r} is not ISO-8601") from None
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if not EARLIEST <= time < LATEST:
+        raise BadRow(f"time {cell[:40]!r} is outside {EARLIEST.year} to {LATEST.year}")
+    return np.datetime64(time.replace(tzinfo=None), "s")
+
+
+def parse_cell(feature: Feature, cell: str) -> Cell:
+    """One feature's value; missing is '' for categories and NaN for numbers."""
+    text = cell.strip()
+    if feature.is_category:
+        if len(text) > MAX_TEXT:
+            raise BadRow(f"{feature.name} is longer than {MAX_TEXT} characters")
+        return "" if text in MISSING else text
+    if text in MISSING:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        raise BadRow(f"{feature.name} {text[:40]!r} is not a number") from None
+    if not math.isfinite(value):
+        raise BadRow(f"{feature.name} {text[:40]!r} is not finite")
+    return value
+
+
+def to_columns(schema: Schema, rows: Iterable[Row]) -> Columns:
+    """Typed rows as columns; no rows give columns of length zero."""
+    cells = list(zip(*rows, strict=True)) or [() for _ in schema.payload]
+    columns: Columns = {
+        schema.id: np.array(cells[0], dtype=object),
+        schema.time: np.array(cells[1], dtype="datetime64[s]"),
+    }
+    for feature, values in zip(schema.features, cells[2:], strict=True):
+        columns[feature.name] = np.array(values, dtype=object if feature.is_category else np.float64)
+    return columns

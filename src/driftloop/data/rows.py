@@ -1,0 +1,81 @@
+"""Decoded rows as CSV files, by event date. A file holds rows of several capture objects; each row names its object,
+so that an object that was delivered twice is read once, whatever files it ended up in."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+import numpy as np
+
+from driftloop.data.capture import SCORE
+from driftloop.data.parsing import BadRow, Row, parse_row, to_columns
+from driftloop.data.schema import Columns, Schema
+
+OBJECT = "object"
+
+
+def write_rows(schema: Schema, parts: dict[str, Columns], label: bool = False) -> bytes:
+    """CSV text with a header: object, payload columns, score and, if asked, the label."""
+    names = [*schema.payload, SCORE, *([schema.label] if label else [])]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([OBJECT, *names])
+    for source, columns in sorted(parts.items()):
+        cells = [_texts(columns[name]) for name in names]
+        writer.writerows([source, *row] for row in zip(*cells, strict=True))
+    return out.getvalue().encode()
+
+
+def _texts(values: np.ndarray) -> list[str]:  # type: ignore[type-arg]
+    if values.dtype.kind == "f":
+        return ["" if value != value else repr(value) for value in values.tolist()]
+    if values.dtype.kind == "M":
+        return [f"{value}Z" for value in values.astype("datetime64[s]").astype(str)]
+    return [str(value) for value in values.tolist()]
+
+
+def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Columns:
+    """Rows of several files. Each object is taken from the first file that has it.
+
+    Raises BadRow if a file is not one that ``write_rows`` wrote.
+    """
+    rows: list[Row] = []
+    extra: list[list[str]] = []
+    seen: set[str] = set()
+    width = len(schema.payload)
+    for content in files:
+        reader = csv.reader(io.StringIO(content.decode()))
+        if next(reader, None) != [OBJECT, *schema.payload, SCORE, *([schema.label] if label else [])]:
+            raise BadRow("the file's header differs from the model file's columns")
+        fresh: set[str] = set()
+        for source, *cells in reader:
+            if source not in seen:
+                fresh.add(source)
+                rows.append(parse_row(schema, cells[:width]))
+                extra.append(cells[width:])
+        seen |= fresh
+    columns = to_columns(schema, rows)
+    columns[SCORE] = np.array([cells[0] for cells in extra], dtype=np.float64)
+    if label:
+        columns[schema.label] = np.array([cells[1] for cells in extra], dtype=np.int8)
+    return columns
+
+
+def select(columns: Columns, mask: np.ndarray) -> Columns:  # type: ignore[type-arg]
+    """The rows of a boolean mask or an index array."""
+    return {name: values[mask] for name, values in columns.items()}
+
+
+def by_date(columns: Columns, time: str) -> dict[str, Columns]:
+    """Rows split by event date (``yyyy-mm-dd``, UTC)."""
+    dates = columns[time].astype("datetime64[D]")
+    return {str(date): select(columns, dates == date) for date in np.unique(dates)}
+
+
+def latest_by_id(columns: Columns, row_id: str) -> Columns:
+    """One row per id: the last one wins."""
+    reverse = columns[row_id][::-1].astype(str)
+    _, first = np.unique(reverse, return_index=True)
+    return select(columns, np.sort(len(reverse) - 1 - first))

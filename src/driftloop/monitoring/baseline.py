@@ -1,0 +1,149 @@
+"""The baseline of one version: its bins, reference profile and limits. It lives and dies with the version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from driftloop.data.capture import SCORE
+from driftloop.data.rows import select
+from driftloop.data.schema import Columns, Schema
+from driftloop.monitoring.bins import Bins, bins_from_dict, bins_to_dict, fit_bins, fit_numeric
+from driftloop.monitoring.calibration import block_limit, outcome_limit
+from driftloop.monitoring.outcomes import Outcomes, count_outcomes
+from driftloop.monitoring.profile import Profile, profile_columns
+from driftloop.monitoring.statistics import jensen_shannon
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Values at which a score is 1.0."""
+
+    input_drift: float
+    prediction_drift: float
+    quality_loss: float
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a version was made from, as far as monitoring needs to know."""
+
+    bins: Mapping[str, Bins]
+    reference: Profile
+    importance: Mapping[str, float]
+    """Share of each feature in what the model uses; sums to one."""
+    limits: Limits
+
+    @property
+    def id(self) -> str:
+        """Content hash; profiles of different baselines never mix."""
+        return hashlib.sha256(self.to_json()).hexdigest()[:16]
+
+    def to_json(self) -> bytes:
+        """Deterministic JSON text."""
+        value = {
+            "format": FORMAT,
+            "bins": {name: bins_to_dict(bins) for name, bins in self.bins.items()},
+            "reference": self.reference.to_dict(),
+            "importance": dict(self.importance),
+            "limits": {**vars(self.limits), "features": dict(self.limits.features)},
+        }
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Baseline:
+        """The other way round. Raises ValueError for a format this version does not know."""
+        value = json.loads(text)
+        if value.get("format") != FORMAT:
+            raise ValueError(f"baseline format {value.get('format')!r} is not known; this version reads {FORMAT}")
+        return cls(
+            {name: bins_from_dict(bins) for name, bins in value["bins"].items()},
+            Profile.from_dict(value["reference"]),
+            value["importance"],
+            Limits(**value["limits"]),
+        )
+
+    def input_drift(self, profile: Profile) -> float:
+        """Divergence of the inputs, weighted by what the model uses; bits."""
+        return sum(w * self.feature_drift(name, profile) for name, w in self.importance.items())
+
+    def feature_drift(self, name: str, profile: Profile) -> float:
+        """Divergence of one column from the reference; bits."""
+        return jensen_shannon(profile.counts[name], self.reference.counts[name])
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How live traffic will be looked at; limits are set for the same windows."""
+
+    seconds: int
+    min_rows: int
+    smoothing: int
+    sensitivity: float
+    seed: int
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Windowing:
+        """Read the ``monitoring`` part of a compiled model file."""
+        part = spec["monitoring"]
+        seed = spec["training"]["seed"]
+        return cls(part["window"], part["min_rows"], part["smoothing"], part["sensitivity"], seed)
+
+
+def build_baseline(
+    schema: Schema, training: Columns, predictions: Columns, importance: Mapping[str, float], windowing: Windowing
+) -> Baseline:
+    """Baseline of a version.
+
+    Args:
+        training: payload columns of all training rows.
+        predictions: out-of-time predictions on training rows (time, ``score`` and label columns): made by models that
+            were trained on earlier rows only, since a model's scores on its own training rows are too good.
+        importance: non-negative use of each feature by the model.
+        windowing: the live windows.
+
+    Raises ValueError if there are too few full windows to calibrate from.
+    """
+    bins: dict[str, Bins] = {f.name: fit_bins(f, training[f.name]) for f in schema.features}
+    inputs = profile_columns(bins, training)
+    score_bins = fit_numeric(predictions[SCORE])
+    reference = Profile(inputs.rows, {**inputs.counts, SCORE: score_bins.count(predictions[SCORE])})
+    total = sum(importance.values())
+    weights = {f.name: importance[f.name] / total if total > 0 else 1 / len(schema.features) for f in schema.features}
+    draft = Baseline(bins, reference, weights, Limits(1, 1, 1, {}))
+    limits = _limits(schema, draft, training, predictions, windowing, score_bins)
+    return Baseline({**bins, SCORE: score_bins}, reference, weights, limits)
+
+
+def _limits(
+    schema: Schema, draft: Baseline, training: Columns, predictions: Columns, windowing: Windowing, score_bins: Bins
+) -> Limits:
+    days = [profile_columns(draft.bins, block) for block in _blocks(training, schema.time, windowing)]
+    scored = _blocks(predictions, schema.time, windowing)
+    scores = [jensen_shannon(score_bins.count(block[SCORE]), draft.reference.counts[SCORE]) for block in scored]
+    outcomes: list[Outcomes] = [count_outcomes(block[schema.label], block[SCORE]) for block in scored]
+    # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
+    share = windowing.sensitivity / len(schema.features)
+    return Limits(
+        input_drift=block_limit([draft.input_drift(day) for day in days], windowing.sensitivity),
+        prediction_drift=block_limit(scores, windowing.sensitivity),
+        quality_loss=outcome_limit(outcomes, windowing.smoothing, windowing.sensitivity, windowing.seed),
+        features={
+            f.name: block_limit([draft.feature_drift(f.name, day) for day in days], share) for f in schema.features
+        },
+    )
+
+
+def _blocks(columns: Columns, time: str, windowing: Windowing) -> list[Columns]:
+    """Time blocks of the live window's length; those with too few rows would be 'not enough data' when live."""
+    block = columns[time].astype("datetime64[s]").astype(np.int64) // windowing.seconds
+    numbers, sizes = np.unique(block, return_counts=True)
+    return [select(columns, block == number) for number in numbers[sizes >= windowing.min_rows]]

@@ -1,0 +1,105 @@
+"""How one column is counted: the cells of its histogram, fixed by the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from driftloop.data.schema import Feature
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+MAX_CATEGORIES = 64
+INNER_BINS = 10
+
+
+class Bins(Protocol):
+    """Cells of a histogram; the last cell counts missing values."""
+
+    @property
+    def labels(self) -> list[str]:
+        """Name of each cell, for people."""
+        ...
+
+    def count(self, values: np.ndarray[Any, Any]) -> Counts:
+        """Values per cell; the sum equals ``len(values)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class NumericBins:
+    """Cells: below, one per inner interval ``(edges[i], edges[i+1]]``, above, missing."""
+
+    edges: tuple[float, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        low, high = self.edges[0], self.edges[-1]
+        inner = [f"{a:.6g} to {b:.6g}" for a, b in zip(self.edges, self.edges[1:], strict=False)]
+        return [f"below {low:.6g}", *inner, f"above {high:.6g}", "missing"]
+
+    def count(self, values: np.ndarray[Any, Any]) -> Counts:
+        # Comparing with each edge beats searchsorted several times over for so few edges; NaN compares false.
+        cell = np.zeros(len(values), dtype=np.int64)
+        for edge in self.edges:
+            cell += values > edge
+        cell[np.isnan(values)] = len(self.edges) + 1
+        return np.bincount(cell, minlength=len(self.edges) + 2)
+
+
+@dataclass(frozen=True)
+class CategoryBins:
+    """Cells: one per known category, other (rare in the baseline or never seen), missing."""
+
+    values: tuple[str, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        return [*self.values, "other", "missing"]
+
+    def count(self, values: np.ndarray[Any, Any]) -> Counts:
+        counts = np.zeros(len(self.values) + 2, dtype=np.int64)
+        cells = {value: cell for cell, value in enumerate(self.values)} | {"": len(self.values) + 1}
+        names, sizes = np.unique(values.astype(str), return_counts=True)
+        for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
+            counts[cells.get(name, len(self.values))] += size
+        return counts
+
+
+def fit_bins(feature: Feature, values: np.ndarray[Any, Any]) -> Bins:
+    """Bins for one feature from its training values."""
+    return fit_categories(values) if feature.is_category else fit_numeric(values)
+
+
+def fit_categories(values: np.ndarray[Any, Any]) -> CategoryBins:
+    """The most frequent categories, at most 64, in order of name."""
+    names, sizes = np.unique(values[values != ""].astype(str), return_counts=True)
+    order = np.lexsort((names, -sizes))[:MAX_CATEGORIES]
+    return CategoryBins(tuple(sorted(names[order].tolist())))
+
+
+def fit_numeric(values: np.ndarray[Any, Any]) -> NumericBins:
+    """Ten intervals of equal frequency between the smallest and the largest value, fewer where values repeat."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return NumericBins((0.0,))
+    quantiles = np.quantile(known, np.linspace(0, 1, INNER_BINS + 1), method="inverted_cdf")
+    # Intervals are open on the left, so the first edge lies just below the smallest value.
+    quantiles[0] = np.nextafter(quantiles[0], -np.inf)
+    return NumericBins(tuple(np.unique(quantiles).tolist()))
+
+
+def bins_to_dict(bins: Bins) -> dict[str, Any]:
+    """Plain form for JSON."""
+    if isinstance(bins, NumericBins):
+        return {"edges": list(bins.edges)}
+    if isinstance(bins, CategoryBins):
+        return {"values": list(bins.values)}
+    raise TypeError(f"unknown bins {type(bins).__name__}")
+
+
+def bins_from_dict(value: dict[str, Iterable[Any]]) -> Bins:
+    """The other way round. Raises KeyError for a form this version does not know."""
+    return NumericBins(tuple(value["edges"])) if "edges" in value else CategoryBins(tuple(value["values"]))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.parsing import BadRow, Row, parse_row, to_columns
+from driftloop.data.parsing import BadRowError, Row, parse_row, to_columns
 from driftloop.data.schema import Columns, Schema
 
 SCORE = "score"
@@ -63,12 +63,12 @@ def decode_capture(schema: Schema, lines: Iterable[bytes]) -> Decoded:
             for cells, output in _pairs(line):
                 try:
                     row, score = parse_row(schema, cells), _score(output)
-                except BadRow as error:
+                except BadRowError as error:
                     quarantined.append(Quarantined(number, start, str(error), ",".join(cells)[:500]))
                 else:
                     rows.append(row)
                     scores.append(score)
-        except BadRow as error:
+        except BadRowError as error:
             quarantined.append(Quarantined(number, start, str(error), line[:500].decode("utf-8", "replace")))
     columns = to_columns(schema, rows)
     columns[SCORE] = np.array(scores, dtype=np.float64)
@@ -76,19 +76,19 @@ def decode_capture(schema: Schema, lines: Iterable[bytes]) -> Decoded:
 
 
 def _pairs(line: bytes) -> Iterator[tuple[list[str], str]]:
-    """Input cells and output text of each row of a record. Raises BadRow if the record as a whole is bad."""
+    """Input cells and output text of each row of a record. Raises BadRowError if the record as a whole is bad."""
     if len(line) > MAX_LINE:
-        raise BadRow(f"record of {len(line)} bytes is larger than {MAX_LINE}")
+        raise BadRowError(f"record of {len(line)} bytes is larger than {MAX_LINE}")
     try:
         capture = json.loads(line)["captureData"]
         inputs = _rows(_payload(capture["endpointInput"]))
         outputs = _payload(capture["endpointOutput"]).split()
     except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
-        raise BadRow(f"not a capture record: {type(error).__name__}: {error}"[:300]) from None
+        raise BadRowError(f"not a capture record: {type(error).__name__}: {error}"[:300]) from None
     if len(inputs) != len(outputs):
-        raise BadRow(f"record has {len(inputs)} input rows and {len(outputs)} predictions")
+        raise BadRowError(f"record has {len(inputs)} input rows and {len(outputs)} predictions")
     if not inputs:
-        raise BadRow("record has no rows")
+        raise BadRowError("record has no rows")
     yield from zip(inputs, outputs, strict=True)
 
 
@@ -114,7 +114,7 @@ def _score(text: str) -> float:
     try:
         score = float(text.rstrip(","))
     except ValueError:
-        raise BadRow(f"prediction {text[:40]!r} is not a number") from None
+        raise BadRowError(f"prediction {text[:40]!r} is not a number") from None
     if not 0 <= score <= 1:
-        raise BadRow(f"prediction {text[:40]!r} is not a probability")
+        raise BadRowError(f"prediction {text[:40]!r} is not a probability")
     return score

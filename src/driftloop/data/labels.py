@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from driftloop.data.capture import MAX_LINE, Quarantined
-from driftloop.data.parsing import BadRow, parse_id
+from driftloop.data.parsing import BadRowError, parse_id
 
 Labels = dict[str, int]
 """Row id -> 0 or 1."""
@@ -24,21 +24,21 @@ def decode_labels(lines: Iterable[bytes]) -> tuple[Labels, list[Quarantined]]:
         try:
             row_id, label = _label(line)
             if labels.setdefault(row_id, label) != label:
-                raise BadRow(f"label of {row_id!r} contradicts an earlier line of the same object")
-        except BadRow as error:
+                raise BadRowError(f"label of {row_id!r} contradicts an earlier line of the same object")
+        except BadRowError as error:
             quarantined.append(Quarantined(number, start, str(error), line[:500].decode("utf-8", "replace")))
     return labels, quarantined
 
 
 def _label(line: bytes) -> tuple[str, int]:
     if len(line) > MAX_LINE:
-        raise BadRow(f"record of {len(line)} bytes is larger than {MAX_LINE}")
+        raise BadRowError(f"record of {len(line)} bytes is larger than {MAX_LINE}")
     try:
         record = json.loads(line)
         row_id, data = record["eventMetadata"]["eventId"], record["groundTruthData"]["data"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadRow(f"not a ground truth record: {type(error).__name__}: {error}"[:300]) from None
+        raise BadRowError(f"not a ground truth record: {type(error).__name__}: {error}"[:300]) from None
     text = str(data).strip()
     if not isinstance(row_id, str) or text not in ("0", "1", "0.0", "1.0"):
-        raise BadRow(f"label {text[:40]!r} is not 0 or 1")
+        raise BadRowError(f"label {text[:40]!r} is not 0 or 1")
     return parse_id(row_id), int(float(text))

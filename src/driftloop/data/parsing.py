@@ -19,14 +19,14 @@ Cell = str | float
 Row = list[Cell | np.datetime64]
 
 
-class BadRow(ValueError):
+class BadRowError(ValueError):
     """A row that cannot be read; the message is the reason."""
 
 
 def parse_row(schema: Schema, cells: Sequence[str]) -> Row:
-    """One payload row (id, time, features) as typed cells. Raises BadRow with the reason."""
+    """One payload row (id, time, features) as typed cells. Raises BadRowError with the reason."""
     if len(cells) != len(schema.features) + 2:
-        raise BadRow(f"has {len(cells)} cells where the model file declares {len(schema.features) + 2}")
+        raise BadRowError(f"has {len(cells)} cells where the model file declares {len(schema.features) + 2}")
     row: Row = [parse_id(cells[0]), parse_time(cells[1])]
     row.extend(parse_cell(feature, cell) for feature, cell in zip(schema.features, cells[2:], strict=True))
     return row
@@ -36,7 +36,7 @@ def parse_id(cell: str) -> str:
     """The row's id: one to 256 printable characters."""
     text = cell.strip()
     if not text or len(text) > MAX_TEXT or not text.isprintable():
-        raise BadRow(f"id {text[:40]!r} is empty, too long or not printable")
+        raise BadRowError(f"id {text[:40]!r} is empty, too long or not printable")
     return text
 
 
@@ -45,10 +45,10 @@ def parse_time(cell: str) -> np.datetime64:
     try:
         time = datetime.fromisoformat(cell.strip())
     except ValueError:
-        raise BadRow(f"time {cell[:40]!r} is not ISO-8601") from None
+        raise BadRowError(f"time {cell[:40]!r} is not ISO-8601") from None
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     if not EARLIEST <= time < LATEST:
-        raise BadRow(f"time {cell[:40]!r} is outside {EARLIEST.year} to {LATEST.year}")
+        raise BadRowError(f"time {cell[:40]!r} is outside {EARLIEST.year} to {LATEST.year}")
     return np.datetime64(time.replace(tzinfo=None), "s")
 
 
@@ -57,16 +57,16 @@ def parse_cell(feature: Feature, cell: str) -> Cell:
     text = cell.strip()
     if feature.is_category:
         if len(text) > MAX_TEXT:
-            raise BadRow(f"{feature.name} is longer than {MAX_TEXT} characters")
+            raise BadRowError(f"{feature.name} is longer than {MAX_TEXT} characters")
         return "" if text in MISSING else text
     if text in MISSING:
         return math.nan
     try:
         value = float(text)
     except ValueError:
-        raise BadRow(f"{feature.name} {text[:40]!r} is not a number") from None
+        raise BadRowError(f"{feature.name} {text[:40]!r} is not a number") from None
     if not math.isfinite(value):
-        raise BadRow(f"{feature.name} {text[:40]!r} is not finite")
+        raise BadRowError(f"{feature.name} {text[:40]!r} is not finite")
     return value
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from driftloop.data.capture import SCORE
-from driftloop.data.parsing import BadRow, Row, parse_row, to_columns
+from driftloop.data.parsing import BadRowError, Row, parse_row, to_columns
 from driftloop.data.schema import Columns, Schema
 
 OBJECT = "object"
@@ -28,9 +30,9 @@ def write_rows(schema: Schema, parts: dict[str, Columns], label: bool = False) -
     return out.getvalue().encode()
 
 
-def _texts(values: np.ndarray) -> list[str]:  # type: ignore[type-arg]
+def _texts(values: np.ndarray[Any, Any]) -> list[str]:
     if values.dtype.kind == "f":
-        return ["" if value != value else repr(value) for value in values.tolist()]
+        return ["" if math.isnan(value) else repr(value) for value in values.tolist()]
     if values.dtype.kind == "M":
         return [f"{value}Z" for value in values.astype("datetime64[s]").astype(str)]
     return [str(value) for value in values.tolist()]
@@ -39,7 +41,7 @@ def _texts(values: np.ndarray) -> list[str]:  # type: ignore[type-arg]
 def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Columns:
     """Rows of several files. Each object is taken from the first file that has it.
 
-    Raises BadRow if a file is not one that ``write_rows`` wrote.
+    Raises BadRowError if a file is not one that ``write_rows`` wrote.
     """
     rows: list[Row] = []
     extra: list[list[str]] = []
@@ -48,7 +50,7 @@ def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Co
     for content in files:
         reader = csv.reader(io.StringIO(content.decode()))
         if next(reader, None) != [OBJECT, *schema.payload, SCORE, *([schema.label] if label else [])]:
-            raise BadRow("the file's header differs from the model file's columns")
+            raise BadRowError("the file's header differs from the model file's columns")
         fresh: set[str] = set()
         for source, *cells in reader:
             if source not in seen:
@@ -63,9 +65,25 @@ def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Co
     return columns
 
 
-def select(columns: Columns, mask: np.ndarray) -> Columns:  # type: ignore[type-arg]
+def read_outcomes(schema: Schema, content: bytes) -> Columns:
+    """Only id, time, score and label of one labelled file: all that quality needs, several times faster."""
+    header, *rows = csv.reader(io.StringIO(content.decode()))
+    kinds = {schema.id: "O", schema.time: "datetime64[s]", SCORE: "f8", schema.label: "i1"}
+    columns: Columns = {}
+    for name, kind in kinds.items():
+        place = header.index(name)
+        columns[name] = np.array([row[place].removesuffix("Z") for row in rows], dtype=kind)
+    return columns
+
+
+def select(columns: Columns, mask: np.ndarray[Any, Any]) -> Columns:
     """The rows of a boolean mask or an index array."""
     return {name: values[mask] for name, values in columns.items()}
+
+
+def concatenate(parts: Sequence[Columns]) -> Columns:
+    """Rows of several tables with the same columns, one after the other; at least one table."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def by_date(columns: Columns, time: str) -> dict[str, Columns]:

@@ -1,0 +1,1 @@
+"""Lambda functions: parse, call, respond."""

@@ -1,0 +1,30 @@
+"""A version was approved, in Studio, the console, by API or by the pipeline: the event decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from driftloop.aws import batch, wiring
+from driftloop.aws.events import PackageStateChange, parse_body
+from driftloop.loop.deploy_model import Deployer
+
+logger = Logger(service="deploy_model")
+tracer = Tracer(service="deploy_model")
+
+
+@tracer.capture_lambda_handler(capture_response=False)
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Handle one batch of approvals."""
+    settings = wiring.settings()
+    deployer = Deployer(
+        wiring.models(), wiring.ledger(), wiring.hosting(), wiring.CLOCK, settings.live_bucket, settings.kms_key_arn
+    )
+
+    def handle(record: batch.Record) -> str:
+        return deployer.approved(parse_body(PackageStateChange, record).detail.model_package_arn)
+
+    return batch.process(logger, event, handle)

@@ -1,0 +1,1 @@
+"""boto3 adapters of the ports. Thin: no decision is made here."""

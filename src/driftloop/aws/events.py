@@ -1,0 +1,162 @@
+"""Events as AWS sends them, reduced to the fields that are used. Unknown fields are ignored, missing ones refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+from urllib.parse import unquote_plus
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel, to_pascal
+
+from driftloop.loop.sources import Source
+from driftloop.names import model_of_endpoint
+from driftloop.ports import TerminalError
+from driftloop.retraining.episode import Request, Trigger
+
+Event = TypeVar("Event", bound=BaseModel)
+
+
+class _Camel(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+class _Pascal(BaseModel):
+    model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
+
+
+class _AlarmState(_Camel):
+    value: str
+    reason: str = ""
+    timestamp: datetime
+
+
+class _AlarmDetail(_Camel):
+    alarm_name: str
+    state: _AlarmState
+
+
+class AlarmStateChange(BaseModel):
+    """CloudWatch Alarm State Change."""
+
+    detail: _AlarmDetail
+
+    def request(self) -> Request | None:
+        """The retraining it asks for; None unless the alarm has just been raised."""
+        state = self.detail.state
+        if state.value != "ALARM":
+            return None
+        base, _, signal = self.detail.alarm_name.rpartition("-")
+        cause = f"{self.detail.alarm_name}@{state.timestamp.isoformat()}"
+        return Request(model_of_endpoint(base), Trigger(signal), cause, state.reason, state.timestamp)
+
+
+class _RequestDetail(BaseModel):
+    model: str
+    reason: str = Field("asked for by hand", max_length=1000)
+
+
+class RetrainingRequested(BaseModel):
+    """The kit's own event: anybody who may put events on the bus can ask for a retraining."""
+
+    id: str
+    time: datetime
+    detail: _RequestDetail
+
+    def request(self) -> Request:
+        """The retraining it asks for."""
+        return Request(self.detail.model, Trigger.MANUAL, self.id, self.detail.reason, self.time)
+
+
+class ScheduledRequest(BaseModel):
+    """What the schedule of a model sends."""
+
+    model: str
+    trigger: Literal["schedule"]
+    time: datetime
+
+    def request(self) -> Request:
+        """The retraining it asks for."""
+        return Request(self.model, Trigger.SCHEDULE, self.time.isoformat(), "the model file's schedule", self.time)
+
+
+class _PackageDetail(_Pascal):
+    model_package_arn: str
+    model_approval_status: str
+
+
+class PackageStateChange(BaseModel):
+    """SageMaker Model Package State Change."""
+
+    detail: _PackageDetail
+
+
+class _PipelineDetail(_Camel):
+    pipeline_execution_arn: str
+    current_pipeline_execution_status: str
+
+
+class PipelineStatusChange(BaseModel):
+    """SageMaker Model Building Pipeline Execution Status Change."""
+
+    detail: _PipelineDetail
+
+
+class _EndpointDetail(_Pascal):
+    endpoint_name: str
+
+
+class EndpointChange(BaseModel):
+    """SageMaker Endpoint State Change, and its Deployment sibling."""
+
+    detail: _EndpointDetail
+
+
+def parse_request(record: Mapping[str, Any]) -> Request | None:
+    """The retraining that an SQS record asks for; None if it asks for none. Raises TerminalError."""
+    try:
+        body = json.loads(record["body"])
+        match body.get("detail-type"):
+            case "CloudWatch Alarm State Change":
+                return AlarmStateChange.model_validate(body).request()
+            case "Retraining Requested":
+                return RetrainingRequested.model_validate(body).request()
+            case None:
+                sent = int(record["attributes"]["SentTimestamp"]) / 1000
+                return ScheduledRequest.model_validate({"time": sent, **body}).request()
+            case other:
+                raise ValueError(f"detail-type {other!r} is not known here")
+    except (ValueError, ValidationError, AttributeError, KeyError) as error:
+        raise TerminalError(f"not a retraining request: {error}") from error
+
+
+def parse_body(event: type[Event], record: Mapping[str, Any]) -> Event:
+    """The event in an SQS record's body. Raises TerminalError."""
+    try:
+        return event.model_validate_json(record["body"])
+    except ValidationError as error:
+        raise TerminalError(f"not a {event.__name__}: {error}") from error
+
+
+def parse_sources(record: Mapping[str, Any]) -> list[Source]:
+    """The objects that an S3 notification in an SQS record names; S3's test event names none."""
+    try:
+        body = json.loads(record["body"])
+        if body.get("Event") == "s3:TestEvent":
+            return []
+        return [_source(item["s3"]) for item in body["Records"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TerminalError(f"not an S3 notification: {type(error).__name__}: {error}") from error
+
+
+def _source(item: Mapping[str, Any]) -> Source:
+    thing = item["object"]
+    return Source(
+        bucket=item["bucket"]["name"],
+        key=unquote_plus(thing["key"]),
+        version=thing.get("versionId"),
+        etag=thing.get("eTag", ""),
+        size=int(thing.get("size", 0)),
+    )

@@ -1,0 +1,170 @@
+"""SageMaker packages and endpoints as the Hosting port."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from driftloop.names import VARIANT
+from driftloop.ports import (
+    EndpointState,
+    NotFoundError,
+    Package,
+    RetryableError,
+    RolloutPlan,
+    ServingPlan,
+    TerminalError,
+)
+
+_CSV = ["text/csv"]
+
+
+def is_missing(error: ClientError) -> bool:
+    """True if SageMaker says that the named thing does not exist."""
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"].lower()
+    return code in ("ResourceNotFound", "ResourceNotFoundException") or (
+        code == "ValidationException" and ("could not find" in message or "does not exist" in message)
+    )
+
+
+def _exists_already(error: ClientError) -> bool:
+    message = error.response["Error"]["Message"].lower()
+    return "already exist" in message
+
+
+class SageMakerHosting:
+    """Every call can be repeated."""
+
+    def __init__(self, sagemaker: Any) -> None:
+        self._sagemaker = sagemaker
+
+    def package(self, arn: str) -> Package:
+        """One package version. Raises NotFoundError."""
+        try:
+            found = self._sagemaker.describe_model_package(ModelPackageName=arn)
+        except ClientError as error:
+            if is_missing(error):
+                raise NotFoundError(f"{arn} does not exist") from error
+            raise
+        container = found["InferenceSpecification"]["Containers"][0]
+        return Package(
+            arn=found["ModelPackageArn"],
+            group=found["ModelPackageGroupName"],
+            version=found["ModelPackageVersion"],
+            approval=found["ModelApprovalStatus"],
+            image=container["Image"],
+            model_data_url=container["ModelDataUrl"],
+            environment=container.get("Environment", {}),
+            properties=found.get("CustomerMetadataProperties", {}),
+        )
+
+    def endpoint(self, name: str) -> EndpointState | None:
+        """State of an endpoint; None if there is none."""
+        try:
+            found = self._sagemaker.describe_endpoint(EndpointName=name)
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+        return EndpointState(found["EndpointStatus"], found["EndpointConfigName"], found.get("FailureReason", ""))
+
+    def prepare(self, package: Package, plan: ServingPlan) -> None:
+        """Create the SageMaker model and the endpoint configuration unless they exist."""
+        container = {
+            "Image": package.image,
+            "ModelDataUrl": package.model_data_url,
+            "Environment": dict(package.environment),
+        }
+        self._unless_exists(
+            self._sagemaker.create_model,
+            ModelName=plan.name,
+            ExecutionRoleArn=plan.role_arn,
+            PrimaryContainer=container,
+        )
+        self._unless_exists(self._sagemaker.create_endpoint_config, **_endpoint_config(plan))
+
+    def create(self, endpoint: str, config: str) -> None:
+        """Create an endpoint. Raises RetryableError."""
+        self._change(self._sagemaker.create_endpoint, EndpointName=endpoint, EndpointConfigName=config)
+
+    def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
+        """Start a blue/green update. Raises RetryableError while another one runs."""
+        self._change(
+            self._sagemaker.update_endpoint,
+            EndpointName=endpoint,
+            EndpointConfigName=config,
+            DeploymentConfig=_deployment_config(plan),
+        )
+
+    def reject(self, package_arn: str, reason: str) -> None:
+        """Take the approval of a version back."""
+        self._sagemaker.update_model_package(
+            ModelPackageArn=package_arn, ModelApprovalStatus="Rejected", ApprovalDescription=reason[:1024]
+        )
+
+    def retire(self, name: str) -> None:
+        """Delete an endpoint configuration and its SageMaker model if they exist."""
+        for call, key in (
+            (self._sagemaker.delete_endpoint_config, "EndpointConfigName"),
+            (self._sagemaker.delete_model, "ModelName"),
+        ):
+            try:
+                call(**{key: name})
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
+
+    def _unless_exists(self, call: Any, **arguments: Any) -> None:
+        try:
+            call(**arguments)
+        except ClientError as error:
+            if not _exists_already(error):
+                raise TerminalError(f"{call.__name__}: {error}") from error
+
+    def _change(self, call: Any, **arguments: Any) -> None:
+        try:
+            call(**arguments)
+        except ClientError as error:
+            if _exists_already(error):
+                return
+            raise RetryableError(f"{call.__name__}: {error}") from error
+
+
+def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
+    return {
+        "EndpointConfigName": plan.name,
+        "KmsKeyId": plan.kms_key_arn,
+        "ProductionVariants": [
+            {
+                "VariantName": VARIANT,
+                "ModelName": plan.name,
+                "InstanceType": plan.instance,
+                "InitialInstanceCount": plan.count,
+                "InitialVariantWeight": 1.0,
+            }
+        ],
+        "DataCaptureConfig": {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": plan.capture_percent,
+            "DestinationS3Uri": plan.capture_uri,
+            "KmsKeyId": plan.kms_key_arn,
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {"CsvContentTypes": _CSV},
+        },
+    }
+
+
+def _deployment_config(plan: RolloutPlan) -> dict[str, Any]:
+    routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": plan.bake_seconds}
+    if plan.canary_percent < 100:
+        size = {"Type": "CAPACITY_PERCENT", "Value": plan.canary_percent}
+        routing = {"Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": plan.bake_seconds}
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "TerminationWaitInSeconds": plan.bake_seconds,
+            "MaximumExecutionTimeoutInSeconds": max(3600, 4 * plan.bake_seconds),
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in plan.alarms]},
+    }

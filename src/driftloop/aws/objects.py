@@ -1,0 +1,55 @@
+"""S3 as the Objects port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from driftloop.ports import NotFoundError
+
+_GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"})
+
+
+class S3Objects:
+    """Objects in S3; encryption is the bucket's default."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """A whole object. Raises NotFoundError."""
+        content: bytes = self._get(bucket, key)["Body"].read()
+        return content
+
+    def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
+        """Lines of an object, without holding it in memory as a whole. Raises NotFoundError."""
+        body = self._get(bucket, key, version)["Body"]
+        yield from body.iter_lines(chunk_size=1 << 20)
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        """Create or replace an object."""
+        self._s3.put_object(Bucket=bucket, Key=key, Body=content)
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """Keys below a prefix, sorted."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
+
+    def _get(self, bucket: str, key: str, version: str | None = None) -> Any:
+        which = {"VersionId": version} if version else {}
+        try:
+            return self._s3.get_object(Bucket=bucket, Key=key, **which)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                raise NotFoundError(f"s3://{bucket}/{key} does not exist") from error
+            raise
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """``s3://bucket/key`` as bucket and key. Raises ValueError for anything else."""
+    bucket, slash, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not slash or not key:
+        raise ValueError(f"{uri!r} is not an S3 object")
+    return bucket, key

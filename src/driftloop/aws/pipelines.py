@@ -1,0 +1,47 @@
+"""SageMaker pipelines as the Pipelines port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from driftloop.ports import RetryableError, TerminalError
+
+_RETRYABLE = frozenset(
+    {"ThrottlingException", "ConflictException", "ServiceUnavailable", "InternalFailure", "ResourceLimitExceeded"}
+)
+
+
+class SageMakerPipelines:
+    """Starts executions and says why they failed."""
+
+    def __init__(self, sagemaker: Any) -> None:
+        self._sagemaker = sagemaker
+
+    def start(self, pipeline: str, parameters: Mapping[str, str], token: str) -> str:
+        """Start an execution and return its ARN; the same token starts it once."""
+        try:
+            answer = self._sagemaker.start_pipeline_execution(
+                PipelineName=pipeline,
+                PipelineParameters=[{"Name": name, "Value": value} for name, value in sorted(parameters.items())],
+                ClientRequestToken=token,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _RETRYABLE:
+                raise RetryableError(f"{pipeline} could not be started now: {error}") from error
+            raise TerminalError(f"{pipeline} cannot be started: {error}") from error
+        arn: str = answer["PipelineExecutionArn"]
+        return arn
+
+    def failure(self, execution_arn: str) -> tuple[str, str]:
+        """Name of the failed step and its reason; empty if none failed."""
+        pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+            PipelineExecutionArn=execution_arn
+        )
+        for page in pages:
+            for step in page["PipelineExecutionSteps"]:
+                if step["StepStatus"] == "Failed":
+                    return step["StepName"], step.get("FailureReason", "no reason given")
+        return "", ""

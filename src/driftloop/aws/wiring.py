@@ -1,0 +1,58 @@
+"""Ports wired to AWS, once per process; what a handler starts from."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from driftloop.aws.clients import SystemClock, client
+from driftloop.aws.hosting import SageMakerHosting
+from driftloop.aws.ledger import DynamoLedger
+from driftloop.aws.models import SsmModels
+from driftloop.aws.notifier import SnsNotifier
+from driftloop.aws.objects import S3Objects
+from driftloop.aws.pipelines import SageMakerPipelines
+from driftloop.aws.settings import Settings
+
+CLOCK = SystemClock()
+
+
+@cache
+def settings() -> Settings:
+    """The function's environment."""
+    return Settings.from_environment()
+
+
+@cache
+def models() -> SsmModels:
+    """Deployed models."""
+    return SsmModels(client("ssm"))
+
+
+@cache
+def ledger() -> DynamoLedger:
+    """The ledger table."""
+    return DynamoLedger(client("dynamodb"), settings().ledger_table)
+
+
+@cache
+def objects() -> S3Objects:
+    """Buckets."""
+    return S3Objects(client("s3"))
+
+
+@cache
+def pipelines() -> SageMakerPipelines:
+    """Pipelines."""
+    return SageMakerPipelines(client("sagemaker"))
+
+
+@cache
+def hosting() -> SageMakerHosting:
+    """Packages and endpoints."""
+    return SageMakerHosting(client("sagemaker"))
+
+
+@cache
+def notifier() -> SnsNotifier:
+    """The kit's topic."""
+    return SnsNotifier(client("sns"), settings().topic_arn)

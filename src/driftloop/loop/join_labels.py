@@ -1,0 +1,84 @@
+"""Delayed labels meet the predictions they belong to, by the row's id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+
+from driftloop.data.capture import Quarantined
+from driftloop.data.labels import Labels, decode_labels
+from driftloop.data.rows import by_date, latest_by_id, read_rows, select, write_rows
+from driftloop.data.schema import Columns, Schema
+from driftloop.data.windows import Window
+from driftloop.loop.sources import Source, bundle_name, quarantine, refuse_oversized
+from driftloop.ports import Clock, Models, Objects, RetryableError
+
+WAITS = 3
+"""Deliveries during which a label waits for its prediction before it is quarantined."""
+
+
+@dataclass
+class LabelBatch:
+    """Reads label objects one by one and writes labelled rows per model and event date."""
+
+    models: Models
+    objects: Objects
+    clock: Clock
+    joined: Counter[str] = field(default_factory=Counter)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    _parts: dict[str, dict[str, Columns]] = field(default_factory=dict)
+    _predictions: dict[str, tuple[Columns, dict[str, int]]] = field(default_factory=dict)
+    _bucket: str = ""
+
+    def add(self, source: Source, deliveries: int) -> None:
+        """Join one label object.
+
+        Raises RetryableError if some labels have no prediction yet and the object may still wait for them.
+        """
+        model = source.label_model()
+        schema = self.models.get(model).schema
+        refused = refuse_oversized(source)
+        lines = () if refused else self.objects.lines(source.bucket, source.key, source.version)
+        labels, unreadable = decode_labels(lines)
+        columns, unknown = self._match(source.bucket, model, schema, labels)
+        if unknown and deliveries < WAITS:
+            raise RetryableError(f"{len(unknown)} labels of {source.key} have no prediction yet")
+        refused += [*unreadable, *(Quarantined(0, 0, "no prediction has this id", row_id) for row_id in unknown)]
+        quarantine(self.objects, source, "labels", model, refused)
+        self.quarantined[model] += len(refused)
+        self.joined[model] += len(columns[schema.label])
+        self._parts.setdefault(model, {})[source.id] = columns
+        self._bucket = source.bucket
+
+    def flush(self) -> None:
+        """Write the labelled rows. A retry of the same batch writes the same objects again."""
+        for model, parts in self._parts.items():
+            schema = self.models.get(model).schema
+            dates: dict[str, dict[str, Columns]] = {}
+            for source, columns in parts.items():
+                for day, rows in by_date(columns, schema.time).items():
+                    dates.setdefault(day, {})[source] = rows
+            for day, sources in dates.items():
+                key = f"labelled/{model}/{day}/{bundle_name(sources)}.csv"
+                self.objects.write(self._bucket, key, write_rows(schema, sources, label=True))
+
+    def _match(self, bucket: str, model: str, schema: Schema, labels: Labels) -> tuple[Columns, list[str]]:
+        if model not in self._predictions:
+            rows = self._recent_rows(bucket, model, schema)
+            self._predictions[model] = rows, {row_id: place for place, row_id in enumerate(rows[schema.id].tolist())}
+        rows, places = self._predictions[model]
+        known = [row_id for row_id in labels if row_id in places]
+        columns = select(rows, np.array([places[row_id] for row_id in known], dtype=np.int64))
+        columns[schema.label] = np.array([labels[row_id] for row_id in known], dtype=np.int8)
+        return columns, [row_id for row_id in labels if row_id not in places]
+
+    def _recent_rows(self, bucket: str, model: str, schema: Schema) -> Columns:
+        now = self.clock.now()
+        # Labels come about one delay after the event; twice that, and a day, forgives late ones.
+        span = Window(now - 2 * schema.label_delay - timedelta(days=1), now + timedelta(days=1))
+        keys = [key for day in span.dates() for key in self.objects.keys(bucket, f"rows/{model}/{day}/")]
+        rows = read_rows(schema, (self.objects.read(bucket, key) for key in keys))
+        return latest_by_id(rows, schema.id) if len(rows[schema.id]) else rows

@@ -1,0 +1,68 @@
+"""Objects that arrive in the live bucket, and where what is made of them is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from driftloop.data.capture import Quarantined
+from driftloop.names import model_of_endpoint
+from driftloop.ports import Objects, TerminalError
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Largest object that is read; SageMaker writes captures of a few megabytes."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One version of one object."""
+
+    bucket: str
+    key: str
+    version: str | None
+    etag: str
+    size: int
+
+    @property
+    def id(self) -> str:
+        """Identity of the content: the same delivery twice has the same id."""
+        return hashlib.sha256(f"{self.key}@{self.version or self.etag}".encode()).hexdigest()[:24]
+
+    def capture_model(self) -> str:
+        """Model of a key ``capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<file>``. Raises TerminalError."""
+        parts = self.key.split("/")
+        try:
+            if parts[0] != "capture" or len(parts) < 4:
+                raise ValueError(f"{self.key!r} is not a capture key")
+            return model_of_endpoint(parts[1])
+        except ValueError as error:
+            raise TerminalError(str(error)) from None
+
+    def label_model(self) -> str:
+        """Model of a key ``labels/<model>/<file>``. Raises TerminalError."""
+        parts = self.key.split("/")
+        if parts[0] != "labels" or len(parts) < 3:
+            raise TerminalError(f"{self.key!r} is not a label key; upload to labels/<model>/")
+        return parts[1]
+
+
+def bundle_name(ids: Iterable[str]) -> str:
+    """Name for what one batch wrote: a retry of the same batch writes the same object again."""
+    return hashlib.sha256("|".join(sorted(ids)).encode()).hexdigest()[:24]
+
+
+def quarantine(objects: Objects, source: Source, kind: str, model: str, refused: Sequence[Quarantined]) -> None:
+    """Keep what could not be read, with the reasons, under a key that a redelivery overwrites."""
+    if refused:
+        lines = (json.dumps({"source": source.key, **asdict(item)}) for item in refused)
+        key = f"quarantine/{kind}/{model}/{source.id}.jsonl"
+        objects.write(source.bucket, key, "\n".join(lines).encode() + b"\n")
+
+
+def refuse_oversized(source: Source) -> list[Quarantined]:
+    """The refusal of an object that is too large to be what it claims; empty for others."""
+    if source.size <= MAX_BYTES:
+        return []
+    return [Quarantined(0, 0, f"object of {source.size} bytes is larger than {MAX_BYTES}", "")]

@@ -1,0 +1,259 @@
+"""What the functions need of the world, as protocols: the boto3 adapters and the fakes pass the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from driftloop.data.schema import Schema
+from driftloop.retraining.episode import Episode, Status
+
+
+class DriftloopError(Exception):
+    """Root of all errors of the kit."""
+
+
+class RetryableError(DriftloopError):
+    """Trying again later can help: the message goes back to its queue."""
+
+
+class TerminalError(DriftloopError):
+    """Trying again cannot help: the message is answered with the reason and not repeated."""
+
+
+class NotFoundError(TerminalError):
+    """Something that was named does not exist."""
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """Current time, aware, UTC."""
+        ...
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Names of one model's deployed resources."""
+
+    pipeline: str
+    group: str
+    endpoint: str
+    serving_role_arn: str
+    serving_image: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A deployed model: its compiled model file and its resources."""
+
+    name: str
+    spec: Mapping[str, Any]
+    resources: Resources
+
+    @property
+    def schema(self) -> Schema:
+        """Columns of the model."""
+        return Schema.from_spec(self.spec)
+
+
+class Models(Protocol):
+    """The deployed models."""
+
+    def get(self, name: str) -> Model:
+        """One model. Raises NotFoundError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves."""
+
+    version: int
+    package_arn: str
+    baseline_uri: str
+    config: str
+    since: datetime
+    previous_config: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A rollout: what was asked of the endpoint. Success is InService *and* this configuration."""
+
+    version: int
+    package_arn: str
+    baseline_uri: str
+    config: str
+    episode_id: str
+    started_at: datetime
+    phase: str
+    """``prepared`` until the endpoint has been told, then ``updating``, at the end ``done`` or ``rolled_back``."""
+
+
+class Ledger(Protocol):
+    """One table for all models: champion, deployment, lease and episodes. Every move is a conditional write."""
+
+    def champion(self, model: str) -> Champion | None:
+        """The version that serves, if any."""
+        ...
+
+    def set_champion(self, model: str, champion: Champion) -> None:
+        """Record that a version serves."""
+        ...
+
+    def deployment(self, model: str) -> Deployment | None:
+        """The latest rollout, if any."""
+        ...
+
+    def set_deployment(self, model: str, deployment: Deployment) -> None:
+        """Record a rollout or its next phase."""
+        ...
+
+    def episode(self, model: str, episode_id: str) -> Episode | None:
+        """One episode."""
+        ...
+
+    def episodes(self, model: str, since: datetime) -> list[Episode]:
+        """Episodes opened at or after a time, oldest first."""
+        ...
+
+    def claim(self, episode: Episode, now: datetime) -> bool:
+        """Record a new episode and take the model's lease, both or neither.
+
+        False if the episode exists already or another one holds the lease.
+        """
+        ...
+
+    def record(self, episode: Episode) -> bool:
+        """Record an episode that never runs (refused). False if it exists already."""
+        ...
+
+    def move(self, episode: Episode, expected: Status) -> bool:
+        """Write an episode's next status if it is still as expected; a final one gives the lease back.
+
+        False if somebody else moved it.
+        """
+        ...
+
+
+class Objects(Protocol):
+    """Object storage."""
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """A whole object. Raises NotFoundError."""
+        ...
+
+    def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
+        """Lines of an object, without holding it in memory as a whole. Raises NotFoundError."""
+        ...
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        """Create or replace an object."""
+        ...
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """Keys below a prefix, sorted."""
+        ...
+
+
+class Pipelines(Protocol):
+    """SageMaker pipelines."""
+
+    def start(self, pipeline: str, parameters: Mapping[str, str], token: str) -> str:
+        """Start an execution and return its ARN; the same token starts it once. Raises RetryableError."""
+        ...
+
+    def failure(self, execution_arn: str) -> tuple[str, str]:
+        """Name of the failed step and its reason; empty if none failed."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people."""
+
+    def publish(self, subject: str, message: str) -> None:
+        """Send one message."""
+        ...
+
+
+@dataclass(frozen=True)
+class Package:
+    """One model package version."""
+
+    arn: str
+    group: str
+    version: int
+    approval: str
+    image: str
+    model_data_url: str
+    environment: Mapping[str, str]
+    properties: Mapping[str, str]
+    """Customer metadata: episode_id, baseline_uri and the like."""
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """What an endpoint does."""
+
+    status: str
+    config: str
+    failure: str
+
+
+@dataclass(frozen=True)
+class ServingPlan:
+    """One version as it is to be served."""
+
+    name: str
+    """Name of the SageMaker model and of the endpoint configuration."""
+    role_arn: str
+    instance: str
+    count: int
+    capture_uri: str
+    capture_percent: int
+    kms_key_arn: str
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """How traffic moves."""
+
+    canary_percent: int
+    bake_seconds: int
+    alarms: tuple[str, ...]
+
+
+class Hosting(Protocol):
+    """SageMaker packages and endpoints. Every call can be repeated."""
+
+    def package(self, arn: str) -> Package:
+        """One package version. Raises NotFoundError."""
+        ...
+
+    def endpoint(self, name: str) -> EndpointState | None:
+        """State of an endpoint; None if there is none."""
+        ...
+
+    def prepare(self, package: Package, plan: ServingPlan) -> None:
+        """Create the SageMaker model and the endpoint configuration unless they exist."""
+        ...
+
+    def create(self, endpoint: str, config: str) -> None:
+        """Create an endpoint. Raises RetryableError."""
+        ...
+
+    def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
+        """Start a blue/green update. Raises RetryableError while another one runs."""
+        ...
+
+    def reject(self, package_arn: str, reason: str) -> None:
+        """Take the approval of a version back."""
+        ...
+
+    def retire(self, name: str) -> None:
+        """Delete an endpoint configuration and its SageMaker model if they exist."""
+        ...

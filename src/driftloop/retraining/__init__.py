@@ -1,0 +1,1 @@
+"""Retraining is a decision with a record: pure functions from policy, ledger, evidence and time to a verdict."""

@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 def _answer(event: dict[str, Any], status: str, reason: str) -> None:
     same = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
-    physical = event.get("PhysicalResourceId") or event["ResourceProperties"]["BaseName"]
+    physical = event.get("PhysicalResourceId") or event.get("ResourceProperties", {}).get("BaseName", "endpoint")
     body = json.dumps({**same, "Status": status, "Reason": reason, "PhysicalResourceId": physical}).encode()
     request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
     with urllib.request.urlopen(request, timeout=20):  # noqa: S310 - the address is CloudFormation's own

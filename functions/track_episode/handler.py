@@ -28,6 +28,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if change.current_pipeline_execution_status not in ENDED:
             return f"still {change.current_pipeline_execution_status}"
         episode = tracker.ended(change.pipeline_execution_arn, change.current_pipeline_execution_status)
+        if episode is None:
+            return "no episode knows this execution: it was started by hand"
         return f"episode {episode.id} of {episode.model}: {episode.status}: {episode.outcome}"
 
     return batch.process(logger, event, handle)

@@ -68,3 +68,11 @@ def model_of_endpoint(endpoint: str) -> str:
     if slug == endpoint or not slug:
         raise ValueError(f"{endpoint!r} is not a resource of {PREFIX}")
     return slug.replace("-", "_")
+
+
+LEDGER_TABLE = f"{PREFIX}-ledger"
+
+
+def bucket(kind: str, account: str, region: str) -> str:
+    """Name of the ``live``, ``curated`` or ``artifacts`` bucket: global, so account and region are part of it."""
+    return f"{PREFIX}-{kind}-{account}-{region}"

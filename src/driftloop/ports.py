@@ -109,8 +109,11 @@ class Ledger(Protocol):
         """The latest rollout, if any."""
         ...
 
-    def set_deployment(self, model: str, deployment: Deployment) -> None:
-        """Record a rollout or its next phase."""
+    def set_deployment(self, model: str, deployment: Deployment, expected: Deployment | None) -> bool:
+        """Record a rollout or its next phase if the latest one is still as expected.
+
+        False if somebody else recorded another.
+        """
         ...
 
     def episode(self, model: str, episode_id: str) -> Episode | None:
@@ -148,7 +151,7 @@ class Objects(Protocol):
         ...
 
     def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
-        """Lines of an object, without holding it in memory as a whole. Raises NotFoundError."""
+        """Lines of an object with their line ends, without holding it in memory as a whole. Raises NotFoundError."""
         ...
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
@@ -248,6 +251,10 @@ class Hosting(Protocol):
 
     def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
         """Start a blue/green update. Raises RetryableError while another one runs."""
+        ...
+
+    def remove(self, endpoint: str) -> None:
+        """Delete an endpoint if it exists: all that SageMaker allows once it has failed. Raises RetryableError."""
         ...
 
     def reject(self, package_arn: str, reason: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
 from driftloop.loop.sources import Source
@@ -53,8 +53,12 @@ class AlarmStateChange(BaseModel):
         return Request(model_of_endpoint(base), Trigger(signal), cause, state.reason, state.timestamp)
 
 
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$", max_length=64)]
+"""Anybody may write these two events; the name becomes part of a parameter's name."""
+
+
 class _RequestDetail(BaseModel):
-    model: str
+    model: ModelName
     reason: str = Field("asked for by hand", max_length=1000)
 
 
@@ -73,7 +77,7 @@ class RetrainingRequested(BaseModel):
 class ScheduledRequest(BaseModel):
     """What the schedule of a model sends."""
 
-    model: str
+    model: ModelName
     trigger: Literal["schedule"]
     time: datetime
 

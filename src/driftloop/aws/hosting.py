@@ -18,13 +18,15 @@ from driftloop.ports import (
 )
 
 _CSV = ["text/csv"]
+_MISSING = ("could not find", "does not exist", "not found")
+"""SageMaker has no error code of its own for most things that are not there."""
 
 
 def is_missing(error: ClientError) -> bool:
     """True if SageMaker says that the named thing does not exist."""
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"].lower()
     return code in ("ResourceNotFound", "ResourceNotFoundException") or (
-        code == "ValidationException" and ("could not find" in message or "does not exist" in message)
+        code == "ValidationException" and any(words in message for words in _MISSING)
     )
 
 
@@ -96,6 +98,14 @@ class SageMakerHosting:
             EndpointConfigName=config,
             DeploymentConfig=_deployment_config(plan),
         )
+
+    def remove(self, endpoint: str) -> None:
+        """Delete an endpoint if it exists. Raises RetryableError."""
+        try:
+            self._sagemaker.delete_endpoint(EndpointName=endpoint)
+        except ClientError as error:
+            if not is_missing(error):
+                raise RetryableError(f"delete_endpoint: {error}") from error
 
     def reject(self, package_arn: str, reason: str) -> None:
         """Take the approval of a version back."""

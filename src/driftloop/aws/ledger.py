@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from driftloop.data.windows import iso
-from driftloop.ports import Champion, Deployment
+from driftloop.ports import Champion, Deployment, RetryableError
 from driftloop.retraining.episode import Episode, Status
 
 LEASE = timedelta(days=1)
@@ -40,9 +40,18 @@ class DynamoLedger:
         text = self._text(model, "deployment")
         return _DEPLOYMENT.validate_json(text) if text else None
 
-    def set_deployment(self, model: str, deployment: Deployment) -> None:
-        """Record a rollout or its next phase."""
-        self._db.put_item(TableName=self._table, Item=_item(model, "deployment", _DEPLOYMENT.dump_json(deployment)))
+    def set_deployment(self, model: str, deployment: Deployment, expected: Deployment | None) -> bool:
+        """Record a rollout or its next phase if the latest one is still as expected."""
+        item = _item(model, "deployment", _DEPLOYMENT.dump_json(deployment))
+        item |= {"package": {"S": deployment.package_arn}, "phase": {"S": deployment.phase}}
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(package)"}
+        if expected:
+            values = {":package": {"S": expected.package_arn}, ":phase": {"S": expected.phase}}
+            condition = {
+                "ConditionExpression": "package = :package AND phase = :phase",
+                "ExpressionAttributeValues": values,
+            }
+        return self._write([{"Put": {"TableName": self._table, "Item": item, **condition}}])
 
     def episode(self, model: str, episode_id: str) -> Episode | None:
         """One episode."""
@@ -82,30 +91,31 @@ class DynamoLedger:
 
     def move(self, episode: Episode, expected: Status) -> bool:
         """Write an episode's next status if it is still as expected; a final one gives the lease back."""
-        writes: list[dict[str, Any]] = [
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": _episode_item(episode),
-                    "ConditionExpression": "#s = :s",
-                    "ExpressionAttributeNames": {"#s": "status"},
-                    "ExpressionAttributeValues": {":s": {"S": expected}},
-                }
+        write = {
+            "Put": {
+                "TableName": self._table,
+                "Item": _episode_item(episode),
+                "ConditionExpression": "#s = :s",
+                "ExpressionAttributeNames": {"#s": "status"},
+                "ExpressionAttributeValues": {":s": {"S": expected}},
             }
-        ]
-        if episode.status.is_final and self._text(episode.model, "lease") == episode.id:
-            writes.append(
-                {
-                    "Delete": {
-                        "TableName": self._table,
-                        "Key": _key(episode.model, "lease"),
-                        "ConditionExpression": "#c = :id",
-                        "ExpressionAttributeNames": {"#c": "content"},
-                        "ExpressionAttributeValues": {":id": {"S": episode.id}},
-                    }
-                }
-            )
-        return self._write(writes)
+        }
+        release = self._release(episode)
+        # An expired lease may pass to another episode just now; then there is nothing to give back.
+        return self._write([write, *release]) or (bool(release) and self._write([write]))
+
+    def _release(self, episode: Episode) -> list[dict[str, Any]]:
+        """The deletion of the lease that an ended episode still holds."""
+        if not episode.status.is_final or self._text(episode.model, "lease") != episode.id:
+            return []
+        delete = {
+            "TableName": self._table,
+            "Key": _key(episode.model, "lease"),
+            "ConditionExpression": "#c = :id",
+            "ExpressionAttributeNames": {"#c": "content"},
+            "ExpressionAttributeValues": {":id": {"S": episode.id}},
+        }
+        return [{"Delete": delete}]
 
     def _new(self, episode: Episode) -> list[dict[str, Any]]:
         pointer = _item(episode.model, f"id#{episode.id}", _sort_key(episode).encode())
@@ -121,6 +131,8 @@ class DynamoLedger:
             reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
             if "ConditionalCheckFailed" in reasons:
                 return False
+            if "TransactionConflict" in reasons:
+                raise RetryableError("another function writes the same entry of the ledger just now") from error
             raise
         return True
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,13 +14,24 @@ from driftloop.ports import Model, NotFoundError, Resources
 
 
 class SsmModels:
-    """The parameter that each model stack writes."""
+    """The parameter that each model stack writes, read at most once a minute by a warm function."""
 
-    def __init__(self, ssm: Any) -> None:
+    def __init__(self, ssm: Any, seconds: float = 60, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._ssm = ssm
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._known: dict[str, tuple[float, Model]] = {}
 
     def get(self, name: str) -> Model:
         """One model. Raises NotFoundError."""
+        until, model = self._known.get(name, (0.0, None))
+        now = self._monotonic()
+        if model is None or now >= until:
+            model = self._read(name)
+            self._known[name] = now + self._seconds, model
+        return model
+
+    def _read(self, name: str) -> Model:
         parameter = ModelNames(name).parameter
         try:
             value = self._ssm.get_parameter(Name=parameter)["Parameter"]["Value"]

@@ -24,9 +24,9 @@ class S3Objects:
         return content
 
     def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
-        """Lines of an object, without holding it in memory as a whole. Raises NotFoundError."""
+        """Lines of an object with their line ends, without holding it in memory as a whole. Raises NotFoundError."""
         body = self._get(bucket, key, version)["Body"]
-        yield from body.iter_lines(chunk_size=1 << 20)
+        yield from body.iter_lines(chunk_size=1 << 20, keepends=True)
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """Create or replace an object."""

@@ -29,7 +29,7 @@ class SageMakerPipelines:
                 ClientRequestToken=token,
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] in _RETRYABLE:
+            if error.response["Error"]["Code"] in _RETRYABLE or _status(error) >= 500:
                 raise RetryableError(f"{pipeline} could not be started now: {error}") from error
             raise TerminalError(f"{pipeline} cannot be started: {error}") from error
         arn: str = answer["PipelineExecutionArn"]
@@ -45,3 +45,8 @@ class SageMakerPipelines:
                 if step["StepStatus"] == "Failed":
                     return step["StepName"], step.get("FailureReason", "no reason given")
         return "", ""
+
+
+def _status(error: ClientError) -> int:
+    status: int = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -26,9 +27,10 @@ class EndpointRemoval:
             ("endpoint_config", "list_endpoint_configs", "EndpointConfigName"),
             ("model", "list_models", "ModelName"),
         ):
-            # SageMaker can only search by "contains": other models of the kit may contain this one's name.
+            # SageMaker can only search by "contains", and other models of the kit may contain this one's name: those
+            # of models `a` and `a_v2` begin with `driftloop-a-v`, and only a number may follow for `a`.
             for found in self._names(operation, name, NameContains=f"{base}-v"):
-                if found.startswith(f"{base}-v") and self._delete(kind, **{name: found}):
+                if re.fullmatch(rf"{re.escape(base)}-v\d+", found) and self._delete(kind, **{name: found}):
                     removed.append(f"{kind} {found}")
         removed.extend(self._remove_packages(base))
         return removed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.parsing import BadRowError, Row, parse_row, to_columns
+from driftloop.data.parsing import BadRowError, Row, parse_number, parse_row, to_columns
 from driftloop.data.schema import Columns, Schema
 
 SCORE = "score"
@@ -50,13 +51,13 @@ class Decoded:
 
 
 def decode_capture(schema: Schema, lines: Iterable[bytes]) -> Decoded:
-    """Read the lines of one capture object."""
+    """Read the lines of one capture object, line ends included."""
     rows: list[Row] = []
     scores: list[float] = []
     quarantined: list[Quarantined] = []
     offset = 0
     for number, line in enumerate(lines, start=1):
-        start, offset = offset, offset + len(line) + 1
+        start, offset = offset, offset + len(line)
         if not line.strip():
             continue
         try:
@@ -93,7 +94,8 @@ def _pairs(line: bytes) -> Iterator[tuple[list[str], str]]:
 
 
 def _rows(text: str) -> list[list[str]]:
-    return [row for row in csv.reader(text.splitlines(), strict=True) if row]
+    # Not str.splitlines, which also splits at characters that are no line ends in CSV.
+    return [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
 
 
 def _payload(part: dict[str, Any]) -> str:
@@ -112,7 +114,7 @@ def _payload(part: dict[str, Any]) -> str:
 
 def _score(text: str) -> float:
     try:
-        score = float(text.rstrip(","))
+        score = parse_number(text.rstrip(","))
     except ValueError:
         raise BadRowError(f"prediction {text[:40]!r} is not a number") from None
     if not 0 <= score <= 1:

@@ -13,12 +13,12 @@ Labels = dict[str, int]
 
 
 def decode_labels(lines: Iterable[bytes]) -> tuple[Labels, list[Quarantined]]:
-    """Labels of one object and what could not be read. A label given twice must agree with itself."""
+    """Labels of one object (lines with their ends) and what could not be read. A repeated label must agree."""
     labels: Labels = {}
     quarantined: list[Quarantined] = []
     offset = 0
     for number, line in enumerate(lines, start=1):
-        start, offset = offset, offset + len(line) + 1
+        start, offset = offset, offset + len(line)
         if not line.strip():
             continue
         try:
@@ -38,7 +38,10 @@ def _label(line: bytes) -> tuple[str, int]:
         row_id, data = record["eventMetadata"]["eventId"], record["groundTruthData"]["data"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadRowError(f"not a ground truth record: {type(error).__name__}: {error}"[:300]) from None
-    text = str(data).strip()
-    if not isinstance(row_id, str) or text not in ("0", "1", "0.0", "1.0"):
+    # Only plain values have a text of bounded cost.
+    text = str(data).strip() if isinstance(data, str | int | float) else type(data).__name__
+    if text not in ("0", "1", "0.0", "1.0"):
         raise BadRowError(f"label {text[:40]!r} is not 0 or 1")
+    if not isinstance(row_id, str):
+        raise BadRowError(f"eventId is not text but {type(row_id).__name__}")
     return parse_id(row_id), int(float(text))

@@ -44,9 +44,9 @@ def parse_time(cell: str) -> np.datetime64:
     """ISO-8601 text as UTC seconds; text without an offset is taken as UTC."""
     try:
         time = datetime.fromisoformat(cell.strip())
-    except ValueError:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadRowError(f"time {cell[:40]!r} is not ISO-8601") from None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     if not EARLIEST <= time < LATEST:
         raise BadRowError(f"time {cell[:40]!r} is outside {EARLIEST.year} to {LATEST.year}")
     return np.datetime64(time.replace(tzinfo=None), "s")
@@ -56,18 +56,26 @@ def parse_cell(feature: Feature, cell: str) -> Cell:
     """One feature's value; missing is '' for categories and NaN for numbers."""
     text = cell.strip()
     if feature.is_category:
-        if len(text) > MAX_TEXT:
-            raise BadRowError(f"{feature.name} is longer than {MAX_TEXT} characters")
+        # Line ends and lone surrogates would break the files that rows are kept in.
+        if len(text) > MAX_TEXT or not text.isprintable():
+            raise BadRowError(f"{feature.name} {text[:40]!r} is longer than {MAX_TEXT} characters or not printable")
         return "" if text in MISSING else text
     if text in MISSING:
         return math.nan
     try:
-        value = float(text)
+        value = parse_number(text)
     except ValueError:
         raise BadRowError(f"{feature.name} {text[:40]!r} is not a number") from None
     if not math.isfinite(value):
         raise BadRowError(f"{feature.name} {text[:40]!r} is not finite")
     return value
+
+
+def parse_number(text: str) -> float:
+    """A decimal number. Raises ValueError, also for what only Python takes for one (``1_000``, other scripts)."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return float(text)
 
 
 def to_columns(schema: Schema, rows: Iterable[Row]) -> Columns:

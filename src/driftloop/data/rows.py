@@ -39,22 +39,24 @@ def _texts(values: np.ndarray[Any, Any]) -> list[str]:
 
 
 def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Columns:
-    """Rows of several files. Each object is taken from the first file that has it.
+    """Rows of several files. Each object's rows of one date are taken from the first file that has them.
 
     Raises BadRowError if a file is not one that ``write_rows`` wrote.
     """
     rows: list[Row] = []
     extra: list[list[str]] = []
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     width = len(schema.payload)
     for content in files:
         reader = csv.reader(io.StringIO(content.decode()))
         if next(reader, None) != [OBJECT, *schema.payload, SCORE, *([schema.label] if label else [])]:
             raise BadRowError("the file's header differs from the model file's columns")
-        fresh: set[str] = set()
+        fresh: set[tuple[str, str]] = set()
         for source, *cells in reader:
-            if source not in seen:
-                fresh.add(source)
+            # The rows of one object are kept by event date: each date's part is another one.
+            part = source, cells[1][:10]
+            if part not in seen:
+                fresh.add(part)
                 rows.append(parse_row(schema, cells[:width]))
                 extra.append(cells[width:])
         seen |= fresh
@@ -72,7 +74,8 @@ def read_outcomes(schema: Schema, content: bytes) -> Columns:
     columns: Columns = {}
     for name, kind in kinds.items():
         place = header.index(name)
-        columns[name] = np.array([row[place].removesuffix("Z") for row in rows], dtype=kind)
+        cells = (row[place].removesuffix("Z") if name == schema.time else row[place] for row in rows)
+        columns[name] = np.array(list(cells), dtype=kind)
     return columns
 
 
@@ -93,7 +96,6 @@ def by_date(columns: Columns, time: str) -> dict[str, Columns]:
 
 
 def latest_by_id(columns: Columns, row_id: str) -> Columns:
-    """One row per id: the last one wins."""
-    reverse = columns[row_id][::-1].astype(str)
-    _, first = np.unique(reverse, return_index=True)
-    return select(columns, np.sort(len(reverse) - 1 - first))
+    """One row per id, in order: the last one wins."""
+    last = {value: place for place, value in enumerate(columns[row_id].tolist())}
+    return select(columns, np.array(sorted(last.values()), dtype=np.int64))

@@ -22,40 +22,42 @@ class Confirmer:
         """Look at the endpoint as it is now, whatever the event said; says what was done."""
         model = model_of_endpoint(endpoint)
         deployment = self.ledger.deployment(model)
-        if deployment is None or deployment.phase != "updating":
+        if deployment is None or deployment.phase not in ("prepared", "updating"):
             return "no rollout is under way"
         state = self.hosting.endpoint(endpoint)
-        if state is None:
-            return self._undone(model, deployment, "the endpoint is gone")
-        if state.status == "InService" and state.config == deployment.config:
+        if state and state.status == "InService" and state.config == deployment.config:
+            # Also if whoever told the endpoint died before writing it down.
             return self._done(model, deployment)
-        if state.status == "InService":
-            return self._undone(model, deployment, f"the endpoint went back to {state.config}: {_why(state)}")
-        if state.status == "Failed":
-            return self._undone(model, deployment, f"the endpoint failed: {_why(state)}")
-        return f"the endpoint is {state.status}"
+        if deployment.phase == "prepared":
+            return f"the endpoint has not been told of version {deployment.version} yet"
+        fault = _fault(state)
+        return self._undone(model, deployment, fault) if fault else f"version {deployment.version} is on its way"
 
     def _done(self, model: str, deployment: Deployment) -> str:
         old = self.ledger.champion(model)
-        previous = _previous(old, deployment)
+        if old is None or old.config != deployment.config:
+            self._promote(model, deployment, old)
+        # Otherwise a delivery before this one has died here: what is left is to close the episode.
+        self._close(model, deployment, Status.PROMOTED, f"version {deployment.version} serves")
+        if self.ledger.set_deployment(model, replace(deployment, phase="done"), deployment):
+            self.notifier.publish(f"[driftloop] {model}: version {deployment.version} serves", deployment.package_arn)
+        return f"version {deployment.version} serves"
+
+    def _promote(self, model: str, deployment: Deployment, old: Champion | None) -> None:
+        # The version before is kept for a rollback; the one before that is not needed any more.
+        if old and old.previous_config:
+            self.hosting.retire(old.previous_config)
         champion = Champion(
             deployment.version, deployment.package_arn, deployment.baseline_uri, deployment.config, self.clock.now(),
-            previous,
+            old.config if old else "",
         )  # fmt: skip
         self.ledger.set_champion(model, champion)
-        self._close(model, deployment, Status.PROMOTED, f"version {deployment.version} serves")
-        self.ledger.set_deployment(model, replace(deployment, phase="done"))
-        # The version before is kept for a rollback; the one before that is not needed any more.
-        if old and old.previous_config and old.previous_config != deployment.config:
-            self.hosting.retire(old.previous_config)
-        self.notifier.publish(f"[driftloop] {model}: version {deployment.version} serves", deployment.package_arn)
-        return f"version {deployment.version} serves"
 
     def _undone(self, model: str, deployment: Deployment, reason: str) -> str:
         self.hosting.reject(deployment.package_arn, reason)
         self._close(model, deployment, Status.ROLLED_BACK, reason)
-        self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"))
-        self.notifier.publish(f"[driftloop] {model}: version {deployment.version} rolled back", reason)
+        if self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"), deployment):
+            self.notifier.publish(f"[driftloop] {model}: version {deployment.version} rolled back", reason)
         return f"version {deployment.version} rolled back: {reason}"
 
     def _close(self, model: str, deployment: Deployment, status: Status, outcome: str) -> None:
@@ -64,12 +66,11 @@ class Confirmer:
             self.ledger.move(episode.moved(status, self.clock.now(), outcome), Status.ROLLING_OUT)
 
 
-def _previous(old: Champion | None, deployment: Deployment) -> str:
-    if old is None:
-        return ""
-    # A redelivery finds this very version as champion already and must not forget what came before it.
-    return old.previous_config if old.config == deployment.config else old.config
-
-
-def _why(state: EndpointState) -> str:
-    return state.failure or "no reason given"
+def _fault(state: EndpointState | None) -> str:
+    """Why the rollout has come to nothing; empty while it is under way."""
+    if state is None:
+        return "the endpoint is gone"
+    why = state.failure or "no reason given"
+    if state.status == "InService":
+        return f"the endpoint went back to {state.config}: {why}"
+    return f"the endpoint is {state.status}: {why}" if state.status in ("Failed", "UpdateRollbackFailed") else ""

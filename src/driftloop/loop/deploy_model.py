@@ -8,6 +8,7 @@ from driftloop.names import ModelNames, model_of_endpoint
 from driftloop.ports import (
     Clock,
     Deployment,
+    EndpointState,
     Hosting,
     Ledger,
     Model,
@@ -44,37 +45,57 @@ class Deployer:
         running = self.ledger.deployment(model.name)
         if running and running.package_arn == package_arn and running.phase != "prepared":
             return f"version {package.version} is {running.phase} already: nothing to do"
-        state = self.hosting.endpoint(model.resources.endpoint)
-        if state and state.status not in ("InService", "Failed"):
-            raise RetryableError(f"{model.resources.endpoint} is {state.status}; version {package.version} has to wait")
-        return self._roll_out(model, package, exists=state is not None)
+        if running and running.phase == "updating":
+            raise RetryableError(f"version {running.version} is still updating; version {package.version} has to wait")
+        return self._roll_out(model, package, running, self._endpoint(model, package))
 
-    def _roll_out(self, model: Model, package: Package, exists: bool) -> str:
+    def _endpoint(self, model: Model, package: Package) -> EndpointState | None:
+        """The endpoint, ready for a rollout; None if it is to be created. Raises RetryableError while it is busy."""
+        endpoint = model.resources.endpoint
+        state = self.hosting.endpoint(endpoint)
+        if state and state.status == "Failed":
+            # It serves nothing, and SageMaker allows no other operation on it.
+            self.hosting.remove(endpoint)
+            state = self.hosting.endpoint(endpoint)
+        if state and state.status != "InService":
+            raise RetryableError(f"{endpoint} is {state.status}; version {package.version} has to wait")
+        return state
+
+    def _roll_out(self, model: Model, package: Package, running: Deployment | None, state: EndpointState | None) -> str:
         endpoint, config = model.resources.endpoint, ModelNames(model.name).version(package.version)
-        deployment = self._record(model, package, config)
+        deployment = self._record(model, package, config, running)
         self.hosting.prepare(package, self._serving(model, config))
-        if exists:
-            self.hosting.update(endpoint, config, _rollout(model))
-        else:
+        if state is None:
             self.hosting.create(endpoint, config)
+        elif state.config != config:  # else a delivery before this one has told it and died
+            self.hosting.update(endpoint, config, _rollout(model))
         # Only now may an InService endpoint on another configuration be taken for a rollback.
-        self.ledger.set_deployment(model.name, replace(deployment, phase="updating"))
+        self.ledger.set_deployment(model.name, replace(deployment, phase="updating"), deployment)
         return f"version {package.version} is being rolled out to {endpoint}"
 
-    def _record(self, model: Model, package: Package, config: str) -> Deployment:
+    def _record(self, model: Model, package: Package, config: str, running: Deployment | None) -> Deployment:
         if "baseline_uri" not in package.properties:
             raise TerminalError(f"{package.arn} has no baseline_uri: it was not registered by this pipeline")
-        now = self.clock.now()
         episode_id = package.properties.get("episode_id", "")
+        self._move_episode(model.name, episode_id, package.arn)
         deployment = Deployment(
-            package.version, package.arn, package.properties["baseline_uri"], config, episode_id, now, "prepared"
-        )
-        self.ledger.set_deployment(model.name, deployment)
-        episode = self.ledger.episode(model.name, episode_id) if episode_id else None
-        if episode and episode.status in (Status.STARTED, Status.CANDIDATE):
-            moved = replace(episode.moved(Status.ROLLING_OUT, now), model_package_arn=package.arn)
-            self.ledger.move(moved, episode.status)
+            package.version, package.arn, package.properties["baseline_uri"], config, episode_id, self.clock.now(),
+            "prepared",
+        )  # fmt: skip
+        if not self.ledger.set_deployment(model.name, deployment, running):
+            raise RetryableError(f"another rollout of {model.name} came first; version {package.version} has to wait")
         return deployment
+
+    def _move_episode(self, model: str, episode_id: str, package_arn: str) -> None:
+        """To ``rolling_out``. Raises RetryableError if the start of its pipeline has not been recorded yet."""
+        episode = self.ledger.episode(model, episode_id) if episode_id else None
+        if episode is None or episode.status not in (Status.REQUESTED, Status.STARTED, Status.CANDIDATE):
+            return
+        if episode.status is Status.REQUESTED:
+            raise RetryableError(f"the start of episode {episode_id} is not recorded yet")
+        moved = replace(episode.moved(Status.ROLLING_OUT, self.clock.now()), model_package_arn=package_arn)
+        if not self.ledger.move(moved, episode.status):
+            raise RetryableError(f"episode {episode_id} moved just now; the next delivery will see it")
 
     def _serving(self, model: Model, config: str) -> ServingPlan:
         serving = model.spec["serving"]

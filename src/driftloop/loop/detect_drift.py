@@ -11,11 +11,14 @@ from driftloop.data.rows import concatenate, latest_by_id, read_outcomes
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window, floor_time, iso, last_complete
 from driftloop.loop.baselines import load_baseline
+from driftloop.loop.warm import WarmFiles
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.outcomes import Outcomes, count_outcomes
 from driftloop.monitoring.profile import Profile, merge
 from driftloop.monitoring.report import DriftReport, assess
 from driftloop.ports import Champion, Ledger, Model, Models, Objects
+
+_LABELLED = WarmFiles()
 
 
 @dataclass(frozen=True)
@@ -72,20 +75,12 @@ class Detector:
         keys = [k for day in span.dates() for k in self.objects.keys(self.live_bucket, f"labelled/{model.name}/{day}/")]
         if not keys:
             return None
-        rows = concatenate([self._labelled(schema, key) for key in keys])
+        parts = _LABELLED.read((model.name, schema), keys, lambda key: self._labelled(schema, key))
+        rows = concatenate(parts)
         rows = latest_by_id(span.rows(rows, schema.time), schema.id)
         if len(rows[schema.id]) < monitoring["min_rows"]:
             return None
         return count_outcomes(rows[schema.label], rows[SCORE])
 
     def _labelled(self, schema: Schema, key: str) -> Columns:
-        # The name of a labelled file is a hash of what it holds, so a warm function reads each file once.
-        if key not in _LABELLED:
-            if len(_LABELLED) >= _CACHED:
-                _LABELLED.clear()
-            _LABELLED[key] = read_outcomes(schema, self.objects.read(self.live_bucket, key))
-        return _LABELLED[key]
-
-
-_LABELLED: dict[str, Columns] = {}
-_CACHED = 256
+        return read_outcomes(schema, self.objects.read(self.live_bucket, key))

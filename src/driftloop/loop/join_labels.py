@@ -10,14 +10,18 @@ import numpy as np
 
 from driftloop.data.capture import Quarantined
 from driftloop.data.labels import Labels, decode_labels
-from driftloop.data.rows import by_date, latest_by_id, read_rows, select, write_rows
+from driftloop.data.parsing import BadRowError
+from driftloop.data.rows import by_date, concatenate, latest_by_id, read_rows, select, write_rows
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window
 from driftloop.loop.sources import Source, bundle_name, quarantine, refuse_oversized
+from driftloop.loop.warm import WarmFiles
 from driftloop.ports import Clock, Models, Objects, RetryableError
 
 WAITS = 3
 """Deliveries during which a label waits for its prediction before it is quarantined."""
+
+_ROWS = WarmFiles()
 
 
 @dataclass
@@ -80,5 +84,12 @@ class LabelBatch:
         # Labels come about one delay after the event; twice that, and a day, forgives late ones.
         span = Window(now - 2 * schema.label_delay - timedelta(days=1), now + timedelta(days=1))
         keys = [key for day in span.dates() for key in self.objects.keys(bucket, f"rows/{model}/{day}/")]
-        rows = read_rows(schema, (self.objects.read(bucket, key) for key in keys))
-        return latest_by_id(rows, schema.id) if len(rows[schema.id]) else rows
+        parts = _ROWS.read((model, schema), keys, lambda key: self._rows(bucket, key, schema))
+        return latest_by_id(concatenate([*parts, read_rows(schema, ())]), schema.id)
+
+    def _rows(self, bucket: str, key: str, schema: Schema) -> Columns:
+        try:
+            return read_rows(schema, [self.objects.read(bucket, key)])
+        except BadRowError:
+            # From before the model file's columns were changed: of no use for training on the new ones.
+            return read_rows(schema, ())

@@ -35,12 +35,19 @@ class TrafficBatch:
     counted: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
     _decoded: dict[str, dict[str, Decoded]] = field(default_factory=dict)
+    _baselines: dict[str, Baseline] = field(default_factory=dict)
     _bucket: str = ""
 
     def add(self, source: Source) -> None:
-        """Read one capture object. Raises TerminalError for a key that is not a capture of a deployed model."""
+        """Read one capture object.
+
+        Raises TerminalError for a key that is not a capture of a deployed model, RetryableError for a model without
+        any version: here and not in ``flush``, so that a model's fault costs the other models of a batch nothing.
+        """
         model = source.capture_model()
         schema = self.models.get(model).schema
+        if model not in self._baselines:
+            self._baselines[model] = baseline_in_force(self.ledger, self.objects, model)
         refused = refuse_oversized(source)
         lines = () if refused else self.objects.lines(source.bucket, source.key, source.version)
         decoded = decode_capture(schema, lines)
@@ -58,7 +65,7 @@ class TrafficBatch:
 
     def _write(self, model: str, parts: dict[str, Columns]) -> None:
         schema = self.models.get(model).schema
-        baseline = baseline_in_force(self.ledger, self.objects, model)
+        baseline = self._baselines[model]
         dates: dict[str, dict[str, Columns]] = {}
         for source, columns in parts.items():
             for day, rows in by_date(columns, schema.time).items():

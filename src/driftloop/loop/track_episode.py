@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftloop.names import model_of_endpoint
-from driftloop.ports import Clock, Ledger, NotFoundError, Notifier, Pipelines
+from driftloop.ports import Clock, Ledger, Notifier, Pipelines, RetryableError
 from driftloop.retraining.decision import MONTH
 from driftloop.retraining.episode import Episode, Status
 
@@ -21,27 +21,33 @@ class Tracker:
     notifier: Notifier
     clock: Clock
 
-    def ended(self, execution_arn: str, status: str) -> Episode:
+    def ended(self, execution_arn: str, status: str) -> Episode | None:
         """Record the end of an execution (``Succeeded``, ``Failed`` or ``Stopped``).
 
-        Raises NotFoundError if no episode knows the execution.
+        None if no episode knows the execution: somebody started it by hand. Raises RetryableError while an episode's
+        start is not recorded yet, as the execution may be that one's.
         """
         episode = self._find(execution_arn)
-        if episode.status is not Status.STARTED:
+        if episode is None or episode.status is not Status.STARTED:
             return episode  # delivered twice, or the rollout has overtaken this event
         moved = self._next(episode, status)
-        if self.ledger.move(moved, Status.STARTED) and moved.status.is_final:
+        if not self.ledger.move(moved, Status.STARTED):
+            return self.ledger.episode(moved.model, moved.id)
+        if moved.status.is_final:
             subject = f"[driftloop] {moved.model}: retraining {moved.status}"
             self.notifier.publish(subject, f"Episode {moved.id}\n{moved.outcome}\n{execution_arn}\n")
         return moved
 
-    def _find(self, execution_arn: str) -> Episode:
+    def _find(self, execution_arn: str) -> Episode | None:
         pipeline = execution_arn.rsplit(":pipeline/", maxsplit=1)[-1].split("/", maxsplit=1)[0]
         model = model_of_endpoint(pipeline)
-        for episode in reversed(self.ledger.episodes(model, self.clock.now() - MONTH)):
+        episodes = self.ledger.episodes(model, self.clock.now() - MONTH)
+        for episode in reversed(episodes):
             if episode.pipeline_execution_arn == execution_arn:
                 return episode
-        raise NotFoundError(f"no episode of {model} has the execution {execution_arn}")
+        if any(episode.status is Status.REQUESTED for episode in episodes):
+            raise RetryableError(f"{execution_arn} has ended before its start was recorded; the next delivery will see")
+        return None
 
     def _next(self, episode: Episode, status: str) -> Episode:
         now = self.clock.now()

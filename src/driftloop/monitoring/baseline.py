@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, bins_from_dict, bins_to_dict, fit_bins, fit_numeric
 from driftloop.monitoring.calibration import block_limit, outcome_limit
+from driftloop.monitoring.chance import divergence_allowance, loss_allowance
 from driftloop.monitoring.outcomes import Outcomes, count_outcomes
 from driftloop.monitoring.profile import Profile, profile_columns
 from driftloop.monitoring.statistics import jensen_shannon
@@ -24,12 +26,18 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Limits:
-    """Values at which a score is 1.0."""
+    """Values at which a score is 1.0, for windows of at least the usual number of rows."""
 
     input_drift: float
     prediction_drift: float
     quality_loss: float
     features: Mapping[str, float]
+    sensitivity: float
+    """False-alarm rate per window that the limits were set for."""
+    rows: int
+    """Rows of the usual (median) time block."""
+    labelled_rows: int
+    """Labelled rows of as many usual blocks as quality is averaged over."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Baseline:
     """Share of each feature in what the model uses; sums to one."""
     limits: Limits
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Content hash; profiles of different baselines never mix."""
         return hashlib.sha256(self.to_json()).hexdigest()[:16]
@@ -62,8 +70,9 @@ class Baseline:
     def from_json(cls, text: bytes) -> Baseline:
         """The other way round. Raises ValueError for a format this version does not know."""
         value = json.loads(text)
-        if value.get("format") != FORMAT:
-            raise ValueError(f"baseline format {value.get('format')!r} is not known; this version reads {FORMAT}")
+        known = value.get("format") if isinstance(value, dict) else None
+        if known != FORMAT:
+            raise ValueError(f"baseline format {known!r} is not known; this version reads {FORMAT}")
         return cls(
             {name: bins_from_dict(bins) for name, bins in value["bins"].items()},
             Profile.from_dict(value["reference"]),
@@ -78,6 +87,33 @@ class Baseline:
     def feature_drift(self, name: str, profile: Profile) -> float:
         """Divergence of one column from the reference; bits."""
         return jensen_shannon(profile.counts[name], self.reference.counts[name])
+
+    def input_score(self, profile: Profile) -> float:
+        """Input drift / limit."""
+        extra = self._allowance(list(self.importance), list(self.importance.values()), profile, 1)
+        return self.input_drift(profile) / (self.limits.input_drift + extra)
+
+    def prediction_score(self, profile: Profile) -> float:
+        """Prediction drift / limit."""
+        extra = self._allowance([SCORE], [1.0], profile, 1)
+        return self.feature_drift(SCORE, profile) / (self.limits.prediction_drift + extra)
+
+    def feature_score(self, name: str, profile: Profile) -> float:
+        """Drift of one feature / limit."""
+        extra = self._allowance([name], [1.0], profile, len(self.importance))
+        return self.feature_drift(name, profile) / (self.limits.features[name] + extra)
+
+    def quality_score(self, outcomes: Outcomes) -> float:
+        """Calibration loss / limit."""
+        cells = int((outcomes.rows > 0).sum())
+        extra = loss_allowance(cells, outcomes.total, self.limits.labelled_rows, self.limits.sensitivity)
+        return outcomes.loss() / (self.limits.quality_loss + extra)
+
+    def _allowance(self, names: list[str], weights: list[float], profile: Profile, shared: int) -> float:
+        """What a window with few rows may differ more; ``shared`` features divide the false-alarm rate."""
+        freedoms = [int((self.reference.counts[name] > 0).sum()) - 1 for name in names]
+        limits = self.limits
+        return divergence_allowance(freedoms, weights, profile.rows, limits.rows, limits.sensitivity / shared)
 
 
 @dataclass(frozen=True)
@@ -118,7 +154,7 @@ def build_baseline(
     reference = Profile(inputs.rows, {**inputs.counts, SCORE: score_bins.count(predictions[SCORE])})
     total = sum(importance.values())
     weights = {f.name: importance[f.name] / total if total > 0 else 1 / len(schema.features) for f in schema.features}
-    draft = Baseline(bins, reference, weights, Limits(1, 1, 1, {}))
+    draft = Baseline(bins, reference, weights, Limits(1, 1, 1, {}, windowing.sensitivity, 1, 1))
     limits = _limits(schema, draft, training, predictions, windowing, score_bins)
     return Baseline({**bins, SCORE: score_bins}, reference, weights, limits)
 
@@ -139,6 +175,9 @@ def _limits(
         features={
             f.name: block_limit([draft.feature_drift(f.name, day) for day in days], share) for f in schema.features
         },
+        sensitivity=windowing.sensitivity,
+        rows=int(np.median([day.rows for day in days])),
+        labelled_rows=int(np.median([block.total for block in outcomes])) * windowing.smoothing,
     )
 
 

@@ -31,7 +31,14 @@ def block_limit(statistics: Sequence[float], sensitivity: float) -> float:
 
 def _student_quantile(p: float, df: int) -> float:
     z = NormalDist().inv_cdf(p)
-    return float(z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2))
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return float(sum(term / df**power for power, term in enumerate(terms)))
 
 
 def outcome_limit(blocks: Sequence[Outcomes], smoothing: int, sensitivity: float, seed: int) -> float:
@@ -51,4 +58,4 @@ def outcome_limit(blocks: Sequence[Outcomes], smoothing: int, sensitivity: float
             start = int(rng.integers(0, len(blocks) - run + 1))
             chosen.extend(blocks[start : start + run])
         losses[sample] = sum(chosen[:smoothing], start=NO_OUTCOMES).loss()
-    return float(np.quantile(losses, 1 - sensitivity))
+    return max(1e-9, float(np.quantile(losses, 1 - sensitivity)))

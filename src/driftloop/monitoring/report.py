@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from driftloop.data.capture import SCORE
 from driftloop.data.windows import Window, iso
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.bins import NumericBins
@@ -83,9 +82,9 @@ def assess(
     enough = profile.rows >= min_rows
     broken = _broken(baseline, profile) if enough else []
     trusted = enough and not broken
-    inputs = baseline.input_drift(profile) / baseline.limits.input_drift if trusted else None
-    predictions = baseline.feature_drift(SCORE, profile) / baseline.limits.prediction_drift if trusted else None
-    quality = outcomes.loss() / baseline.limits.quality_loss if trusted and outcomes else None
+    inputs = baseline.input_score(profile) if trusted else None
+    predictions = baseline.prediction_score(profile) if trusted else None
+    quality = baseline.quality_score(outcomes) if trusted and outcomes else None
     features = _features(baseline, profile) if profile.rows else []
     over = _over_limit(inputs, predictions, quality, features)
     if not enough:
@@ -120,7 +119,7 @@ def _features(baseline: Baseline, profile: Profile) -> list[FeatureReport]:
     total = sum(baseline.importance[name] * value for name, value in divergences.items()) or 1.0
     reports = [
         FeatureReport(
-            name, baseline.importance[name], value, value / baseline.limits.features[name],
+            name, baseline.importance[name], value, baseline.feature_score(name, profile),
             baseline.importance[name] * value / total, baseline.bins[name].labels,
             _shares(baseline.reference, name), _shares(profile, name),
         )

@@ -18,7 +18,8 @@ def jensen_shannon(observed: np.ndarray[Any, Any], expected: np.ndarray[Any, Any
     if observed.sum() == 0 or expected.sum() == 0:
         raise ValueError("an empty histogram has no distribution")
     p, q = observed / observed.sum(), expected / expected.sum()
-    return float(_entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2)
+    divergence = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
+    return min(1.0, max(0.0, float(divergence)))
 
 
 def _entropy(p: Floats) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from driftloop.spec.model import ModelSpec
+from driftloop.spec.model import HINTS, ModelSpec
 
 MAX_BYTES = 256 * 1024
 
@@ -32,35 +32,47 @@ _Loader.yaml_implicit_resolvers = {
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+# The booleans of YAML 1.2: `on` and `yes` are words.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def load_model(path: Path) -> ModelSpec:
     """Read and check one model file. Raises SpecError with every fault found."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"{path}: larger than {MAX_BYTES} bytes; a model file describes one model")
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise SpecError(
-            f"{path}:{mark.line + 1 if mark else 1}: not YAML: {getattr(error, 'problem', error)}"
-        ) from error
-    if not isinstance(node, yaml.MappingNode):
-        raise SpecError(f"{path}:1: a model file is a mapping that starts with `name:`; see docs/guide/model-file.md")
-    _refuse_duplicates(path, node)
-    raw = _Loader("").construct_document(node)
+    node, raw = _read(path)
     try:
         spec = ModelSpec.model_validate(raw)
     except ValidationError as error:
         raise SpecError("\n".join(_describe(path, node, fault) for fault in error.errors())) from None
-    if path.parent.name != spec.name:
+    folder = path.absolute().parent.name
+    if folder != spec.name:
         raise SpecError(
-            f"{path}:{_line(node, ('name',))}: name: {spec.name!r} differs from its folder {path.parent.name!r}; rename one"
+            f"{path}:{_line(node, ('name',))}: name: {spec.name!r} differs from its folder {folder!r}; rename one"
         )
     return spec
+
+
+def _read(path: Path) -> tuple[yaml.MappingNode, Any]:
+    """The file as YAML nodes, which know their lines, and as plain values."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"{path}:1: larger than {MAX_BYTES} bytes; a model file describes one model")
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        if not isinstance(node, yaml.MappingNode):
+            raise SpecError(
+                f"{path}:1: a model file is a mapping that starts with `name:`; see docs/guide/model-file.md"
+            )
+        _refuse_duplicates(path, node)
+        return node, _Loader("").construct_document(node)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}:1: cannot be read: {error}; save it as UTF-8 text") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or error
+        raise SpecError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"{path}:1: not a model file: {error}") from error
 
 
 def find_models(folder: Path) -> list[ModelSpec]:
@@ -80,26 +92,36 @@ def _refuse_duplicates(path: Path, node: yaml.Node) -> None:
     for mapping in _mappings(node):
         seen: set[str] = set()
         for key, _ in mapping.value:
+            where = f"{path}:{key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise SpecError(f"{where}: a key is a name; put lists and mappings after the colon")
             if key.value in seen:
-                raise SpecError(f"{path}:{key.start_mark.line + 1}: {key.value}: given twice; keep one")
+                raise SpecError(f"{where}: {key.value}: given twice; keep one")
             seen.add(key.value)
 
 
-def _mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
-    if isinstance(node, yaml.MappingNode):
-        yield node
-        for _, value in node.value:
-            yield from _mappings(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _mappings(value)
+def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
+    """Each mapping once, however often aliases refer to it."""
+    waiting, visited = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in visited:
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield node
+            waiting.extend(value for _, value in reversed(node.value))
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(reversed(node.value))
 
 
 def _describe(path: Path, node: yaml.Node, fault: Any) -> str:
-    place = (*fault["loc"], *fault.get("ctx", {}).get("place", ()))
+    place = tuple(part for part in (*fault["loc"], *fault.get("ctx", {}).get("place", ())) if part != "[key]")
     reason = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         reason = f"unknown key{_suggestion(place)}"
+    elif fault["type"] == "string_pattern_mismatch":
+        reason = f"{str(fault['input'])[:60]!r} cannot be used here; write {HINTS[fault['ctx']['pattern']]}"
     elif fault["type"] == "missing":
         reason = "is missing; every model file needs it"
     return f"{path}:{_line(node, place)}: {'.'.join(map(str, place)) or 'file'}: {reason}"

@@ -10,10 +10,24 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from driftloop.spec.catalog import INSTANCE_TYPES, TRAINING_IMAGES
-from driftloop.spec.units import Duration, Percent
+from driftloop.spec.units import Duration, Length, Percent
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
-Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+# SageMaker names cannot end in a hyphen, and an IAM role name (64 characters) must hold the model, purpose and region.
+NAME, COLUMN, EMAIL = r"^[a-z][a-z0-9_]{0,26}[a-z0-9]$", r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+HINTS = {
+    NAME: "2 to 28 lower-case letters, digits and underscores, with a letter first and no underscore last",
+    COLUMN: "up to 64 letters, digits and underscores, not a digit first",
+    EMAIL: "an e-mail address such as ops@example.com",
+}
+"""Pattern -> what it means, for people."""
+
+RESERVED_COLUMNS = frozenset({"object", "score"})
+"""Columns that the kit itself adds to decoded rows."""
+RESERVED_NAMES = frozenset({"platform"})
+"""Models of this name would share the name of the platform's stack."""
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Column = Annotated[str, StringConstraints(pattern=COLUMN)]
 
 
 class _Part(BaseModel):
@@ -86,17 +100,25 @@ class Data(_Part):
             raise ValueError("id, time and label must be three different columns")
         return self
 
+    @model_validator(mode="after")
+    def _columns_are_free(self) -> Data:
+        places: dict[str, tuple[str, ...]] = {self.id: ("id",), self.time: ("time",), self.label: ("label",)}
+        places |= {name: ("features", name) for name in self.features}
+        for taken in sorted(RESERVED_COLUMNS & places.keys()):
+            raise _fault(places[taken], f"driftloop adds a column {taken!r} of its own; give yours another name")
+        return self
+
 
 class Training(_Part):
     """How a version is trained."""
 
-    window: Duration = Field(timedelta(days=60), description="Length of the training window, in event time.")
-    holdout: Duration = Field(
+    window: Length = Field(timedelta(days=60), description="Length of the training window, in event time.")
+    holdout: Length = Field(
         timedelta(days=7), description="Most recent stretch, kept for the gate and never trained on."
     )
     image: Image = "sklearn-1.9-0"
     instance: Instance = "ml.m5.large"
-    max_runtime: Duration = timedelta(hours=1)
+    max_runtime: Length = timedelta(hours=1)
     min_rows: int = Field(1000, ge=50, description="Fewer training rows than this fail the pipeline with the reason.")
     seed: int = 20130101
     hyperparameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
@@ -132,7 +154,7 @@ class Serving(_Part):
 class Monitoring(_Part):
     """How traffic is watched."""
 
-    window: Duration = Field(timedelta(days=1), description="Length of a window; whole hours.")
+    window: Length = Field(timedelta(days=1), description="Length of a window; whole hours.")
     sensitivity: float = Field(
         0.01, gt=0, lt=0.5, description="False-alarm rate per window that the limits are set for."
     )
@@ -165,7 +187,7 @@ class Retraining(_Part):
     """When a retraining may start by itself."""
 
     on: tuple[Literal["drift", "quality", "schedule"], ...] = ("drift", "quality")
-    every: Duration | None = Field(None, description="Period of scheduled retraining; needs `schedule` in `on`.")
+    every: Length | None = Field(None, description="Period of scheduled retraining; needs `schedule` in `on`.")
     cooldown: Duration = Field(timedelta(days=3), description="Quiet time after an episode has ended.")
     budget: Budget = Budget()
     approval: Literal["auto", "manual"] = "auto"
@@ -181,9 +203,7 @@ class ModelSpec(_Part):
     """One model of the kit."""
 
     name: Name
-    owner: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] = Field(
-        description="Who is told when a person is needed."
-    )
+    owner: Annotated[str, StringConstraints(pattern=EMAIL)] = Field(description="Who is told when a person is needed.")
     description: str = ""
     task: Literal["binary_classification"]
     data: Data
@@ -192,6 +212,12 @@ class ModelSpec(_Part):
     serving: Serving = Serving()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> ModelSpec:
+        if self.name in RESERVED_NAMES:
+            raise _fault(("name",), f"{self.name!r} is the name of driftloop's own stack; give the model another one")
+        return self
 
     @model_validator(mode="after")
     def _slices_are_categories(self) -> ModelSpec:

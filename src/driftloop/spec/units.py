@@ -6,10 +6,12 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST = timedelta(days=3660)
+"""Ten years: more is a slip, and dates that far back overflow."""
 
 
 def parse_duration(value: object) -> timedelta:
@@ -21,7 +23,17 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError(
             f"{value!r} is not a duration; write a whole number and a unit, such as 90s, 10m, 12h, 60d or 2w"
         )
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"{value!r} is longer than ten years; write a shorter duration")
+    return timedelta(seconds=seconds)
+
+
+def check_positive(value: timedelta) -> timedelta:
+    """The value itself; zero is a ValueError with a hint."""
+    if not value:
+        raise ValueError("a length of zero makes no sense here; write one such as 1h or 60d")
+    return value
 
 
 def parse_percent(value: object) -> float:
@@ -39,6 +51,9 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+\s*[smhdw]$", "examples": ["12h", "60d"]}, mode="validation"),
 ]
 """A length of time; compiled to whole seconds."""
+
+Length = Annotated[Duration, AfterValidator(check_positive)]
+"""A duration longer than zero."""
 
 Percent = Annotated[
     float,

@@ -1,0 +1,1 @@
+"""Infrastructure as CDK code. Pure: no AWS call, no clock and no look-up at synth."""

@@ -1,0 +1,46 @@
+"""The rules of one model: an alarm asks for a retraining, an approval for a deployment."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from driftloop.names import ModelNames
+from driftloop.spec import ModelSpec
+from infra.constructs.model_alarms import SIGNALS
+from infra.constructs.queue_rule import QueueRule
+from infra.references import arn, sub
+
+
+class ModelRules(Construct):
+    """Only the signals that the model file retrains on are listened to; the other alarms still tell people."""
+
+    def __init__(self, scope: Construct, id: str, spec: ModelSpec) -> None:  # noqa: A002
+        super().__init__(scope, id)
+        names = ModelNames(spec.name)
+        signals = [signal for signal in SIGNALS if signal in spec.retraining.on]
+        if signals:
+            QueueRule(
+                self,
+                "Alarm",
+                name=f"{names.base}-retrain",
+                description=f"An alarm of {spec.name} asks for a retraining",
+                pattern={
+                    "source": ["aws.cloudwatch"],
+                    "detail-type": ["CloudWatch Alarm State Change"],
+                    "resources": [sub(arn("cloudwatch", f"alarm:{names.alarm(signal)}")) for signal in signals],
+                    "detail": {"state": {"value": ["ALARM"]}},
+                },
+                work="retraining",
+            )
+        QueueRule(
+            self,
+            "Approval",
+            name=f"{names.base}-approved",
+            description=f"A version of {spec.name} was approved",
+            pattern={
+                "source": ["aws.sagemaker"],
+                "detail-type": ["SageMaker Model Package State Change"],
+                "detail": {"ModelPackageGroupName": [names.base], "ModelApprovalStatus": ["Approved"]},
+            },
+            work="deployment",
+        )

@@ -1,0 +1,211 @@
+"""The shared functions: what each needs of the machine, which queue feeds it, and what it may do.
+
+The grants follow the calls of the adapters in ``driftloop.aws``; a call that is added there needs its grant here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from driftloop.names import PREFIX, parameter_prefix
+from infra import references as ref
+from infra.grants import Grant
+from infra.references import ACCOUNT, ARTIFACTS, KEY, LIVE, PARTITION, REGION, arn, bucket_arn
+
+_OWN = f"names that start with {PREFIX}-: the kit's own, one per model"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A queue and how it feeds its function."""
+
+    name: str
+    batch_size: int = 10
+    batching_seconds: int = 0
+    deliveries: int = 5
+    """Times a message is tried before it goes to the dead-letter queue."""
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class SharedFunction:
+    """One function of ``functions/``."""
+
+    name: str
+    description: str
+    memory: int
+    """MB; a full vCPU comes with 1769."""
+    timeout: int
+    """Seconds."""
+    grants: tuple[Grant, ...]
+    work: Work | None = None
+    """None if it is not fed by a queue."""
+    failures: str | None = None
+    """Dead-letter queue of asynchronous calls, for a function that a schedule calls."""
+
+
+def _read(kind: str, *prefixes: str) -> Grant:
+    keys = [bucket_arn(kind, f"{prefix}/*") for prefix in prefixes]
+    return Grant(["s3:GetObject", "s3:GetObjectVersion"], keys, f"objects of {', '.join(prefixes)} of all models")
+
+
+def _write(kind: str, *prefixes: str) -> Grant:
+    keys = [bucket_arn(kind, f"{prefix}/*") for prefix in prefixes]
+    return Grant(["s3:PutObject"], keys, f"objects of {', '.join(prefixes)} of all models")
+
+
+def _list(kind: str, *prefixes: str) -> Grant:
+    condition = {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}}
+    return Grant(["s3:ListBucket"], [bucket_arn(kind)], condition=condition)
+
+
+def _sagemaker(actions: list[str], *kinds: str) -> Grant:
+    return Grant(
+        [f"sagemaker:{action}" for action in actions], [arn("sagemaker", f"{k}/{PREFIX}-*") for k in kinds], _OWN
+    )
+
+
+def _ledger(*operations: str) -> Grant:
+    # A transaction needs the permissions of the writes in it.
+    return Grant([f"dynamodb:{operation}" for operation in operations], [arn("dynamodb", f"table/{ref.LEDGER}")])
+
+
+_MODELS = Grant(["ssm:GetParameter"], [arn("ssm", f"parameter{parameter_prefix()}*")], "the parameters of all models")
+_NOTIFY = Grant(["sns:Publish"], [arn("sns", ref.TOPIC)])
+_BASELINES = _read(ARTIFACTS, "evaluations")
+_PASS_SERVING_ROLE = Grant(
+    ["iam:PassRole"],
+    [f"arn:{PARTITION}:iam::{ACCOUNT}:role/{PREFIX}-*-serving-{REGION}"],
+    "the serving roles of all models, and only to SageMaker",
+    {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+)
+# SageMaker encrypts an endpoint's storage through a grant that its caller makes for it.
+_ENDPOINT_KEY = (
+    Grant(["kms:CreateGrant"], [KEY], condition={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
+    Grant(["kms:DescribeKey"], [KEY]),
+)
+
+FUNCTIONS = (
+    SharedFunction(
+        "profile_traffic",
+        "Captured traffic becomes profile shards and decoded rows.",
+        memory=1769,
+        timeout=300,
+        work=Work("capture", batch_size=100, batching_seconds=300),
+        grants=(
+            _read(LIVE, "capture"),
+            _write(LIVE, "shards", "rows", "quarantine"),
+            _BASELINES,
+            _ledger("GetItem"),
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
+        "join_labels",
+        "Delayed labels meet the predictions they belong to.",
+        memory=1769,
+        timeout=300,
+        work=Work("labels", batch_size=100, batching_seconds=300),
+        grants=(
+            _read(LIVE, "labels", "rows"),
+            _list(LIVE, "rows"),
+            _write(LIVE, "labelled", "quarantine"),
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
+        "detect_drift",
+        "Judges the last complete window of one model and publishes its scores.",
+        memory=1769,
+        timeout=300,
+        failures="detection",
+        grants=(
+            _read(LIVE, "shards", "labelled"),
+            _list(LIVE, "shards", "labelled"),
+            _write(LIVE, "reports"),
+            _BASELINES,
+            _ledger("GetItem"),
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
+        "start_retraining",
+        "The one door through which retrainings start.",
+        memory=512,
+        timeout=60,
+        # The ledger decides races, so this only keeps them few. Reserved concurrency would be worse: a message that
+        # is throttled counts as tried, and young accounts have no concurrency to reserve.
+        work=Work("retraining", concurrency=2),
+        grants=(
+            _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
+            _sagemaker(["StartPipelineExecution"], "pipeline"),
+            _MODELS,
+            _NOTIFY,
+        ),
+    ),
+    SharedFunction(
+        "track_episode",
+        "Records what became of an episode when its pipeline has ended.",
+        memory=512,
+        timeout=60,
+        work=Work("episode"),
+        grants=(
+            _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
+            _sagemaker(["ListPipelineExecutionSteps"], "pipeline"),
+            _NOTIFY,
+        ),
+    ),
+    SharedFunction(
+        "deploy_model",
+        "Brings an approved version to its endpoint.",
+        memory=512,
+        timeout=60,
+        # An approval waits here while another rollout bakes: six minutes a delivery, so twelve hours in all.
+        work=Work("deployment", deliveries=120),
+        grants=(
+            _ledger("GetItem", "PutItem"),
+            _sagemaker(["DescribeModelPackage"], "model-package"),
+            _sagemaker(["CreateModel"], "model"),
+            _sagemaker(["CreateEndpointConfig"], "endpoint-config"),
+            # A failed endpoint can only be deleted before it is created again.
+            _sagemaker(["DescribeEndpoint", "DeleteEndpoint"], "endpoint"),
+            _sagemaker(["CreateEndpoint", "UpdateEndpoint"], "endpoint", "endpoint-config"),
+            Grant(["cloudwatch:DescribeAlarms"], [arn("cloudwatch", f"alarm:{PREFIX}-*")], _OWN),
+            _PASS_SERVING_ROLE,
+            *_ENDPOINT_KEY,
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
+        "confirm_deployment",
+        "Ends rollouts: success is InService and the expected configuration.",
+        memory=512,
+        timeout=60,
+        work=Work("endpoint"),
+        grants=(
+            _ledger("GetItem", "PutItem", "DeleteItem"),
+            _sagemaker(["DescribeEndpoint"], "endpoint"),
+            _sagemaker(["UpdateModelPackage"], "model-package"),
+            _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
+            _sagemaker(["DeleteModel"], "model"),
+            _NOTIFY,
+        ),
+    ),
+    SharedFunction(
+        "remove_endpoint",
+        "When a model's stack goes, what the loop deployed goes first.",
+        memory=512,
+        timeout=300,
+        grants=(
+            _sagemaker(["DescribeEndpoint", "DeleteEndpoint"], "endpoint"),
+            _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
+            _sagemaker(["DeleteModel"], "model"),
+            _sagemaker(["DeleteModelPackage"], "model-package"),
+            Grant(
+                ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListModelPackages"],
+                ["*"],
+                "SageMaker's list calls know no resources",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,153 @@
+"""What the four roles of one model may do. They are separate because two of them must never see the same data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from driftloop.names import ModelNames
+from infra.grants import Grant
+from infra.references import ARTIFACTS, CURATED, KEY, LIVE, PARTITION, REGION, arn, bucket_arn, role_arn
+
+CODE = ("CodeBucket", "CodeKey", "SpecKey")
+"""Variables of the published code: bucket, key of the steps, key of the compiled model file."""
+
+_CODE_BUCKET = f"arn:{PARTITION}:s3:::${{CodeBucket}}"
+_JOBS = ("ProcessingJobs", "TrainingJobs")
+
+
+@dataclass(frozen=True)
+class RoleGrants:
+    """Grants of one model's roles."""
+
+    names: ModelNames
+
+    def pipeline(self) -> list[Grant]:
+        """Runs jobs and registers what they made; reads the results that the gate asks for."""
+        jobs = [arn("sagemaker", f"{kind}/pipelines-*") for kind in ("processing-job", "training-job")]
+        packages = [
+            arn("sagemaker", f"model-package-group/{self.names.base}"),
+            arn("sagemaker", f"model-package/{self.names.base}/*"),
+        ]
+        roles = [role_arn(self.names.role(purpose, REGION)) for purpose in ("promotion", "training")]
+        return [
+            Grant(
+                [
+                    f"sagemaker:{verb}{kind}Job"
+                    for kind in ("Processing", "Training")
+                    for verb in ("Create", "Describe", "Stop")
+                ]
+                + ["sagemaker:AddTags"],
+                jobs,
+                "SageMaker names the jobs of a pipeline pipelines-<execution>-<step>",
+            ),
+            Grant(
+                ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage", "sagemaker:AddTags"],
+                packages,
+                "the versions of the model's own group",
+            ),
+            Grant(
+                ["iam:PassRole"],
+                roles,
+                condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+            self._read(ARTIFACTS, "evaluations", "models"),
+            self._read(CURATED, "datasets"),
+            *_volumes(),
+        ]
+
+    def promotion(self) -> list[Grant]:
+        """The only role that sees live and curated data: it copies chosen columns from one to the other."""
+        return [
+            self._read(LIVE, "labelled"),
+            self._list(LIVE, "labelled"),
+            self._read(CURATED, "history", "datasets"),
+            self._list(CURATED, "history", "datasets"),
+            self._write(CURATED, "datasets"),
+            *self._job(),
+        ]
+
+    def training(self) -> list[Grant]:
+        """Trains, validates and evaluates on curated data. Live data are refused outright."""
+        return [
+            Grant(["s3:*"], [bucket_arn(LIVE), bucket_arn(LIVE, "*")], effect="Deny"),
+            self._read(CURATED, "datasets"),
+            self._list(CURATED, "datasets"),
+            self._read(ARTIFACTS, "models", "evaluations"),
+            self._list(ARTIFACTS, "models", "evaluations"),
+            self._write(ARTIFACTS, "models", "evaluations"),
+            Grant(["sagemaker:DescribeEndpoint"], [arn("sagemaker", f"endpoint/{self.names.base}")]),
+            Grant(
+                ["sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"],
+                [arn("sagemaker", f"{kind}/{self.names.base}-v*") for kind in ("endpoint-config", "model")],
+                "one configuration and one SageMaker model per version",
+            ),
+            *self._job(),
+        ]
+
+    def serving(self) -> list[Grant]:
+        """Loads a version and writes what it was asked and answered."""
+        capture = bucket_arn(LIVE, f"capture/{self.names.base}/*")
+        return [
+            self._read(ARTIFACTS, "models"),
+            self._list(ARTIFACTS, "models"),
+            Grant(["s3:PutObject"], [capture], "captures of the model's own endpoint"),
+            *_telemetry(f"Endpoints/{self.names.base}"),
+            *_image(),
+            Grant(["kms:Decrypt", "kms:GenerateDataKey"], [KEY]),
+        ]
+
+    def _job(self) -> list[Grant]:
+        code = Grant(["s3:GetObject"], [f"{_CODE_BUCKET}/${{{key}}}" for key in CODE[1:]])
+        listing = Grant(
+            ["s3:ListBucket"],
+            [_CODE_BUCKET],
+            condition={"StringLike": {"s3:prefix": [f"${{{key}}}*" for key in CODE[1:]]}},
+        )
+        return [code, listing, *_telemetry(*_JOBS), *_image(), *_volumes()]
+
+    def _read(self, kind: str, *prefixes: str) -> Grant:
+        return Grant(["s3:GetObject"], self._objects(kind, prefixes), "the model's own objects")
+
+    def _write(self, kind: str, *prefixes: str) -> Grant:
+        return Grant(["s3:PutObject"], self._objects(kind, prefixes), "the model's own objects")
+
+    def _list(self, kind: str, *prefixes: str) -> Grant:
+        own = [f"{prefix}/{self.names.model}/*" for prefix in prefixes]
+        return Grant(["s3:ListBucket"], [bucket_arn(kind)], condition={"StringLike": {"s3:prefix": own}})
+
+    def _objects(self, kind: str, prefixes: tuple[str, ...]) -> list[str]:
+        return [bucket_arn(kind, f"{prefix}/{self.names.model}/*") for prefix in prefixes]
+
+
+def _volumes() -> list[Grant]:
+    """SageMaker encrypts the volumes of a job through a grant that is made in the role's name."""
+    return [
+        Grant(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [KEY]),
+        Grant(["kms:CreateGrant"], [KEY], condition={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
+    ]
+
+
+def _telemetry(*groups: str) -> list[Grant]:
+    return [
+        Grant(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [arn("logs", f"log-group:/aws/sagemaker/{group}:*") for group in groups],
+            "the streams of SageMaker's own log groups",
+        ),
+        Grant(
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            "CloudWatch knows no resources for this action; the namespace is fixed instead",
+            {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
+        ),
+    ]
+
+
+def _image() -> list[Grant]:
+    return [
+        Grant(["ecr:GetAuthorizationToken"], ["*"], "ECR knows no resources for this action"),
+        Grant(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [f"arn:{PARTITION}:ecr:{REGION}:${{RegistryAccount}}:repository/${{Repository}}"],
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Pipeline definitions, their compiled JSON and the scripts of their steps."""

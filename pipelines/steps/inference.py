@@ -1,0 +1,106 @@
+"""Serve a version: text/csv rows in (id, time, features; no header), one probability per line out.
+
+The same code scores in the evaluation step, so that what is compared is what will be served. It is copied into the
+model archive, with the few modules of driftloop that it imports beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from driftloop.data.parsing import BadRowError, parse_row, to_columns
+from driftloop.data.schema import Columns, Schema
+
+CSV = "text/csv"
+MODEL, SPEC = "model.joblib", "spec.json"
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded version."""
+
+    schema: Schema
+    classifier: Any
+    """A fitted scikit-learn classifier of the classes 0 and 1."""
+    categories: dict[str, list[str]]
+    """Known values of each category feature; their places are the codes."""
+
+
+def model_fn(model_dir: str) -> Predictor:
+    """Load a version from an extracted model archive."""
+    folder = Path(model_dir)
+    schema = Schema.from_spec(json.loads((folder / SPEC).read_bytes()))
+    saved = joblib.load(folder / MODEL)
+    return Predictor(schema, saved["classifier"], saved["categories"])
+
+
+def input_fn(body: str | bytes, content_type: str) -> _Request:
+    """Rows of a request, read exactly as monitoring reads them; what cannot be read is refused with its row."""
+    if content_type.partition(";")[0].strip().lower() != CSV:
+        raise _refusal(415, f"content type {content_type!r} is not supported; send {CSV}")
+    return _Request(body.decode("utf-8") if isinstance(body, bytes) else body)
+
+
+def predict_fn(request: _Request, predictor: Predictor) -> Matrix:
+    """Probability of label 1 of each row."""
+    rows = []
+    try:
+        cells = csv.reader(io.StringIO(request.text, newline=""), strict=True)
+        for number, row in enumerate((row for row in cells if row), start=1):
+            try:
+                rows.append(parse_row(predictor.schema, row))
+            except BadRowError as error:
+                raise _refusal(400, f"row {number}: {error}") from None
+    except csv.Error as error:
+        raise _refusal(400, f"not CSV: {error}") from None
+    return score(predictor, to_columns(predictor.schema, rows)) if rows else np.empty(0)
+
+
+def output_fn(scores: Matrix, accept: str) -> tuple[str, str]:
+    """One probability per line."""
+    return "".join(f"{value:.6f}\n" for value in scores.tolist()), CSV
+
+
+def score(predictor: Predictor, columns: Columns) -> Matrix:
+    """Probability of label 1 of each row of a table."""
+    matrix = encode(predictor.schema, predictor.categories, columns)
+    return np.asarray(predictor.classifier.predict_proba(matrix)[:, 1])
+
+
+def encode(schema: Schema, categories: dict[str, list[str]], columns: Columns) -> Matrix:
+    """Features as numbers, in order; categories as their codes, those that are rare or unknown as missing."""
+    matrix = np.empty((len(columns[schema.features[0].name]), len(schema.features)))
+    for place, feature in enumerate(schema.features):
+        values = columns[feature.name]
+        if feature.is_category:
+            code = {value: float(number) for number, value in enumerate(categories[feature.name])}
+            matrix[:, place] = [code.get(value, np.nan) for value in values.tolist()]
+        else:
+            matrix[:, place] = values
+    return matrix
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Text of a request; only the model knows its columns, so it is parsed when it meets one."""
+
+    text: str
+
+
+def _refusal(status: int, reason: str) -> Exception:
+    """The error that the serving toolkit answers with a status of its own instead of 500."""
+    try:
+        from sagemaker_inference.errors import GenericInferenceToolkitError  # noqa: PLC0415 - not in every image
+    except ImportError:
+        return ValueError(reason)
+    refusal: Exception = GenericInferenceToolkitError(status, reason)
+    return refusal

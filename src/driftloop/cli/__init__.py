@@ -1,0 +1,5 @@
+"""The ``driftloop`` command."""
+
+from driftloop.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,108 @@
+"""A year of flights sent through the endpoint, hour by hour; labels follow half a day after departure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from driftloop.demo.stage import Stage
+from driftloop.monitoring.statistics import Floats
+from driftloop.names import ModelNames
+from driftloop.spec import ModelSpec
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Rows in order of departure: what a client sends, and what becomes known later."""
+
+    lines: list[str]
+    """Request rows: id, time and features as CSV."""
+    ids: list[str]
+    labels: np.ndarray[Any, np.dtype[np.int8]]
+    bounds: dict[datetime, tuple[int, int]]
+    """Hour of departure (UTC) -> first row and the row after the last."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+def traffic_of(spec: ModelSpec, flights: pd.DataFrame) -> Traffic:
+    """Requests and labels of some flights (as ``load_flights`` gives them)."""
+    payload = [spec.data.id, spec.data.time, *spec.data.features]
+    hours = flights.index.to_numpy()
+    starts = np.flatnonzero(np.r_[True, hours[1:] != hours[:-1]])
+    ends = np.r_[starts[1:], len(hours)]
+    moments = [moment.to_pydatetime().astimezone(UTC) for moment in flights.index[starts]]
+    return Traffic(
+        lines=csv_lines(flights[payload]),
+        ids=flights[spec.data.id].tolist(),
+        labels=flights[spec.data.label].to_numpy(np.int8),
+        bounds={moment: (int(a), int(b)) for moment, a, b in zip(moments, starts, ends, strict=True)},
+    )
+
+
+def csv_lines(table: pd.DataFrame) -> list[str]:
+    """Rows as CSV text, without a header."""
+    return str(table.to_csv(index=False, header=False, lineterminator="\n")).splitlines()
+
+
+def import_history(stage: Stage, spec: ModelSpec, flights: pd.DataFrame) -> None:
+    """Labelled rows from before there was a version, into the curated bucket, a file a day."""
+    s3, bucket = stage.client("s3"), stage.bucket("curated")
+    columns = [spec.data.id, spec.data.time, *spec.data.features, spec.data.label]
+    for day, rows in flights.groupby(flights.index.floor("D")):
+        body = rows[columns].to_csv(index=False, lineterminator="\n")
+        s3.put_object(Bucket=bucket, Key=f"history/{spec.name}/{day:%Y-%m-%d}.csv", Body=body.encode())
+
+
+class Replay:
+    """Sends traffic and labels, and keeps what the endpoint answered."""
+
+    def __init__(self, stage: Stage, spec: ModelSpec, traffic: Traffic) -> None:
+        self._stage, self._spec, self._traffic = stage, spec, traffic
+        self._endpoint = ModelNames(spec.name).base
+        self._runtime, self._s3 = stage.client("sagemaker-runtime"), stage.client("s3")
+        self.scores: Floats = np.full(len(traffic), np.nan)
+        """Answer for each row: probability of a late arrival."""
+
+    def hours(self, first: datetime, last: datetime) -> Iterator[datetime]:
+        """Replay every hour from ``first`` until before ``last``; labels go on until the last one has arrived."""
+        hour = first
+        while hour < last + self._spec.data.label_delay + HOUR:
+            self._stage.twin.move_clock(hour)
+            self._send_labels(hour - self._spec.data.label_delay - HOUR)
+            if hour < last:
+                self._send_requests(hour)
+            yield hour
+            hour += HOUR
+
+    def _send_requests(self, hour: datetime) -> None:
+        if (rows := self._traffic.bounds.get(hour)) is None:
+            return
+        body = "\n".join(self._traffic.lines[slice(*rows)])
+        answer = self._runtime.invoke_endpoint(
+            EndpointName=self._endpoint, ContentType="text/csv", Accept="text/csv", Body=body.encode()
+        )
+        self.scores[slice(*rows)] = [float(line) for line in answer["Body"].read().split()]
+
+    def _send_labels(self, hour: datetime) -> None:
+        """Labels of the flights that left in one hour, in SageMaker's format for ground truth."""
+        if (rows := self._traffic.bounds.get(hour)) is None:
+            return
+        records = (self._label(row) for row in range(*rows) if not np.isnan(self.scores[row]))
+        body = "".join(json.dumps(record) + "\n" for record in records)
+        if body:
+            key = f"labels/{self._spec.name}/{hour:%Y-%m-%dT%H}.jsonl"
+            self._s3.put_object(Bucket=self._stage.bucket("live"), Key=key, Body=body.encode())
+
+    def _label(self, row: int) -> dict[str, Any]:
+        data = {"data": str(self._traffic.labels[row]), "encoding": "CSV"}
+        return {"groundTruthData": data, "eventMetadata": {"eventId": self._traffic.ids[row]}, "eventVersion": "0"}

@@ -1,0 +1,1 @@
+"""The honest gate, pure: may a challenger replace the champion?"""

@@ -1,0 +1,58 @@
+"""EventBridge and its Scheduler in ministack: events of AWS services, and schedules in virtual time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ministack.services import eventbridge, scheduler
+
+
+def install() -> None:
+    """The timeline runs the schedules, so ministack's own threads must not."""
+    eventbridge.start_scheduler = lambda: None
+    scheduler.start_scheduler = lambda: None
+
+
+def put(source: str, detail_type: str, detail: Mapping[str, Any], resources: Iterable[str]) -> None:
+    """An event of an AWS service on the default bus."""
+    entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": list(resources)}
+    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+class Schedules:
+    """Scheduled rules and EventBridge Scheduler's schedules as a source of the timeline."""
+
+    def next_due(self) -> float | None:
+        """When the next schedule fires."""
+        rules = [
+            (r["ScheduleExpression"], eventbridge._rule_last_fired.get(key))
+            for key, r in eventbridge._rules._data.items()
+            if r.get("State") == "ENABLED" and r.get("ScheduleExpression")
+        ]
+        schedules = [
+            (s["ScheduleExpression"], scheduler._schedule_last_fired.get(key))
+            for key, s in scheduler._schedules._data.items()
+            if s.get("State") == "ENABLED"
+        ]
+        return min((_next(expression, last) for expression, last in [*rules, *schedules]), default=None)
+
+    def run_due(self) -> None:
+        """Fire what is due."""
+        eventbridge._tick_scheduled_rules()
+        scheduler._tick_schedules()
+
+
+def _next(expression: str, last: float | None) -> float:
+    since = time.time() if last is None else last
+    interval = eventbridge._parse_rate_seconds(expression)
+    if interval is not None:
+        return float(since + interval)
+    fields = eventbridge._parse_cron_fields(expression)
+    if fields is None:
+        raise NotImplementedError(f"the twin does not run the schedule {expression!r}")
+    following = eventbridge._cron_next_fire(fields, datetime.fromtimestamp(since, UTC))
+    return float(following.timestamp()) if following else float("inf")

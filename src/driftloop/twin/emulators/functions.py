@@ -1,0 +1,207 @@
+"""Lambda in ministack: functions as packaged, in isolated interpreters that follow the virtual clock."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ministack.core import concurrency, lambda_runtime
+from ministack.services import eventbridge, lambda_svc, s3, sqs
+
+from driftloop.twin.activity import Activity
+END = "\x1eEND"
+"""Last line of an invocation's output; lambda_worker.py writes it."""
+
+LAMBDA_PROVIDES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+_WORKER = Path(__file__).with_name("lambda_worker.py")
+_END_PATIENCE_SECONDS = 5.0
+_IDLE_SECONDS = 0.5
+
+
+class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]
+    """A function's process. Differs from ministack's: isolated interpreter, virtual clock, unpacked once per code."""
+
+    folder: Path
+    clock_path: Path
+    endpoint: str
+    on_log: Callable[[list[str]], None]
+
+    def _spawn(self) -> None:
+        config = self.config
+        module, _, handler = config["Handler"].rpartition(".")
+        code = self._unpacked()
+        variables = dict(config.get("Environment", {}).get("Variables", {}))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            **variables,
+            **lambda_runtime.execution_credentials(config),
+            "AWS_REGION": os.environ["AWS_DEFAULT_REGION"],
+            "AWS_DEFAULT_REGION": os.environ["AWS_DEFAULT_REGION"],
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_LAMBDA_FUNCTION_NAME": config["FunctionName"],
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
+            "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
+            "LAMBDA_TASK_ROOT": str(code),
+            # Tracing stays on in the code; without the X-Ray daemon its segments go nowhere.
+            "AWS_XRAY_CONTEXT_MISSING": "IGNORE_ERROR",
+            "POWERTOOLS_TRACE_DISABLED": "true",
+        }
+        self._proc = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_WORKER), str(self.folder / "runtime"), str(self.clock_path)],
+            cwd=code, env=environment, text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self._stderr_queue = queue.Queue()
+        threading.Thread(target=self._read_stderr, daemon=True, name=f"stderr-{self.func_name}").start()
+        init = {
+            "code_dir": str(code), "module": module.replace("/", "."), "handler": handler,
+            "function_name": config["FunctionName"], "memory": config.get("MemorySize", 128),
+            "arn": config.get("FunctionArn", ""),
+        }  # fmt: skip
+        assert self._proc.stdin and self._proc.stdout  # noqa: S101 - pipes were asked for
+        self._proc.stdin.write(json.dumps(init) + "\n")
+        self._proc.stdin.flush()
+        answer = json.loads(self._proc.stdout.readline() or '{"error": "the process ended at once"}')
+        if answer.get("status") != "ready":
+            raise RuntimeError(f"{config['FunctionName']} cannot be imported: {answer['error']}")
+
+    def _unpacked(self) -> Path:
+        target = self.folder / "code" / hashlib.sha256(self.code_zip).hexdigest()[:24]
+        with _UNPACKING:
+            if not target.exists():
+                fresh = target.with_suffix(".new")
+                shutil.rmtree(fresh, ignore_errors=True)
+                with zipfile.ZipFile(io.BytesIO(self.code_zip)) as archive:
+                    archive.extractall(fresh)
+                fresh.rename(target)
+        return target
+
+    def _drain_stderr_bounded(self, *_: float) -> str:
+        # The worker closes each invocation's output with a line of its own: no need to guess when it is complete.
+        lines: list[str] = []
+        deadline = time.monotonic() + _END_PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                line = self._stderr_queue.get(timeout=0.2)
+            except queue.Empty:
+                if self._proc is None or self._proc.poll() is not None:
+                    break
+                continue
+            if line == END:
+                break
+            lines.append(line)
+        self.on_log(lines)
+        return "\n".join(lines)
+
+
+_UNPACKING = threading.Lock()
+
+
+def install(folder: Path, clock_path: Path, endpoint: str, activity: Activity, on_log: Callable[[list[str]], None]) -> None:
+    """Make ministack run functions this way, and count what it sets off in the background."""
+    _link_runtime(folder / "runtime")
+    (folder / "code").mkdir(parents=True, exist_ok=True)
+    FunctionWorker.folder, FunctionWorker.clock_path, FunctionWorker.endpoint = folder, clock_path, endpoint
+    FunctionWorker.on_log = staticmethod(on_log)
+    lambda_runtime.Worker = FunctionWorker
+    _count(lambda_svc, "_execute_function", activity)
+    # Notifications are sent from a thread per object; sent at once they stay in order and nobody has to wait for them.
+    s3._fire_s3_event_async = _inline_notification
+    eventbridge._dispatch_to_lambda = _dispatch_to_lambda(activity)
+    lambda_svc._ensure_poller = lambda: None
+    threading.Thread(target=_pump, args=(activity,), daemon=True, name="event-sources").start()
+
+
+def is_idle() -> bool:
+    """True if no event source has work that could be started now, and no batch is being handled."""
+    if concurrency.esm_wake.is_set() or lambda_svc._esm_inflight:
+        return False
+    now = time.time()
+    return not any(m["visible_at"] <= now for queue_ in _mapped_queues() for m in queue_["messages"])
+
+
+def next_visible() -> float | None:
+    """When the next message that was handed out comes back, if any."""
+    now = time.time()
+    times = [m["visible_at"] for queue_ in _mapped_queues() for m in queue_["messages"] if m["visible_at"] > now]
+    return min(times, default=None)
+
+
+def wake() -> None:
+    """Look at the queues now."""
+    concurrency.esm_wake.set()
+
+
+def kill_workers() -> None:
+    """End all function processes."""
+    lambda_runtime.kill_workers([w for entries in list(lambda_runtime._workers.values()) for w in entries])
+
+
+def _mapped_queues() -> list[dict[str, Any]]:
+    arns = {esm["EventSourceArn"] for _, _, esm in lambda_svc._iter_all_esms() if esm.get("Enabled", True)}
+    return [q for q in list(sqs._queues._data.values()) if q["attributes"].get("QueueArn") in arns]
+
+
+def _pump(activity: Activity) -> None:
+    while True:
+        concurrency.esm_wake.wait(_IDLE_SECONDS)
+        with activity.work():
+            concurrency.esm_wake.clear()
+            while lambda_svc._poll_sqs():
+                pass
+
+
+def _count(module: Any, name: str, activity: Activity) -> None:
+    original = getattr(module, name)
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        with activity.work():
+            return original(*args, **kwargs)
+
+    setattr(module, name, counted)
+
+
+def _inline_notification(bucket: str, *args: Any, **kwargs: Any) -> None:
+    if bucket in s3._bucket_notifications:
+        s3._fire_s3_event(bucket, *args, **kwargs)
+
+
+def _dispatch_to_lambda(activity: Activity) -> Callable[[str, str], None]:
+    def dispatch(arn: str, payload: str) -> None:
+        function, config, name = lambda_svc._get_func_record_for_ref(arn)
+        if not function or not config:
+            raise LookupError(f"an event target names the function {name}, which does not exist")
+        record = lambda_svc._execution_record_for_config(function, config)
+        event = json.loads(payload)
+        activity.spawn(f"event-{name}", lambda: lambda_svc._execute_function_with_config_scope(record, event))
+
+    return dispatch
+
+
+def _link_runtime(folder: Path) -> None:
+    """What the Lambda runtime brings besides the standard library, and the clock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*LAMBDA_PROVIDES, "time_machine", "_time_machine"):
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"{name} is not installed; run `make setup`")
+        origin = Path(spec.origin)
+        source = origin.parent if origin.name == "__init__.py" else origin
+        link = folder / source.name
+        if not link.exists():
+            link.symlink_to(source)

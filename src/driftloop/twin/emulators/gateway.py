@@ -1,0 +1,119 @@
+"""Boots ministack and moto in this process and puts SageMaker and the twin's own door in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+from driftloop.twin.errors import ApiError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Answer = tuple[int, dict[str, str], bytes]
+Door = Callable[[str, Mapping[str, Any]], Any]
+"""The twin's own door: (path, request) -> answer; runs in a thread."""
+
+DOOR = "/_driftloop/"
+_JSON = "application/x-amz-json-1.1"
+ACCESS_KEY, SECRET_KEY = "driftlooproot", "driftlooproot"
+
+
+def configure(port: int, account: str, region: str, folder: Path) -> None:
+    """Settings that ministack reads when it is imported. IAM is enforced."""
+    os.environ.update(
+        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", AUTH="true", LAMBDA_EXECUTOR="local", IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0", MINISTACK_ACCOUNT_ID=account, MINISTACK_REGION=region, MINISTACK_AUTOCREATE_AWS_MANAGED="1",
+        AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_DEFAULT_REGION=region,
+        AWS_EC2_METADATA_DISABLED="true", LOG_LEVEL="WARNING", TMPDIR=str(folder),
+    )  # fmt: skip
+    os.environ.pop("AWS_SESSION_TOKEN", None)
+    os.environ.pop("AWS_PROFILE", None)
+
+
+def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: Callable[..., Any]) -> None:
+    """Answer SageMaker's API with ``call`` and its runtime with ``invoke``."""
+    from ministack import app
+    from ministack.core import router
+    from ministack.core.responses import error_response_json
+
+    from driftloop.twin.emulators import identity
+
+    async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, _query: Any) -> Answer:
+        try:
+            if found := identity._INVOCATION.match(path):
+                names = ("content-type", "accept", "x-amzn-sagemaker-inference-id")
+                kind, accept, inference_id = (headers.get(name, "") for name in names)
+                reply, variant = await asyncio.to_thread(invoke, found[1], kind, accept, body, inference_id)
+                return 200, {"Content-Type": reply.content_type, "x-Amzn-Invoked-Production-Variant": variant}, reply.body
+            operation = headers.get("x-amz-target", "").rpartition(".")[2]
+            key = app.extract_access_key_id(headers, {})
+            answer = await asyncio.to_thread(call, operation, json.loads(body or b"{}"), key)
+            return 200, {"Content-Type": _JSON}, json.dumps(answer).encode()
+        except ApiError as error:
+            refused: Answer = error_response_json(error.code, str(error), error.status, content_type=_JSON)
+            return refused
+
+    app.SERVICE_HANDLERS["sagemaker"] = handle
+    router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."], "host_patterns": [], "path_patterns": []}
+
+
+def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None]) -> None:
+    """Serve until the process is told to end.
+
+    The Date header tells the machine's time, not the virtual one: the JavaScript SDK takes a difference for a broken
+    clock and repeats its requests.
+    """
+    import uvicorn
+    from ministack import app
+
+    async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(DOOR):
+            await _open_door(door, scope, receive, send)
+        else:
+            await app.app(scope, receive, lambda message: send(_redated(message)))
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_ready()
+
+    config = uvicorn.Config(
+        gateway, lifespan="on", log_level="warning", access_log=False, timeout_keep_alive=75, http="httptools", date_header=False
+    )
+    Server(config).run(sockets=[listener])
+
+
+_REAL = time.time() - time.monotonic()
+"""Taken before the clock is moved; monotonic time is never moved."""
+
+
+def _redated(message: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if message["type"] == "http.response.start":
+        others = [(name, value) for name, value in message["headers"] if name.lower() != b"date"]
+        now = formatdate(_REAL + time.monotonic(), usegmt=True).encode()
+        return {**message, "headers": [*others, (b"date", now)]}
+    return message
+
+
+async def _open_door(door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    try:
+        answer = await asyncio.to_thread(door, scope["path"].removeprefix(DOOR), json.loads(body or b"{}"))
+        status, content = 200, json.dumps(answer).encode()
+    except Exception as error:
+        status, content = 400, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode()
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,148 @@
+"""IAM in ministack: SageMaker's resource ARNs, condition keys, sessions of roles, and a clock that is not the caller's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import cbor2
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator, sigv4
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam, sts
+
+_KINDS = {
+    "PipelineName": "pipeline",
+    "ProcessingJobName": "processing-job",
+    "TrainingJobName": "training-job",
+    "ModelName": "model",
+    "EndpointName": "endpoint",
+    "EndpointConfigName": "endpoint-config",
+    "ModelPackageGroupName": "model-package-group",
+}
+_ARN_FIELDS = ("ModelPackageArn", "PipelineExecutionArn", "ResourceArn")
+_INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+
+
+def install() -> None:
+    """Teach ministack's IAM what it does not know."""
+    ask_arn, ask_action, ask_context = (
+        iam_actions.extract_resource_arn, iam_actions.extract_iam_action, iam_actions.request_tag_context,
+    )  # fmt: skip
+    pin_origin = iam_evaluator.pin_request_origin
+
+    def resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str) -> str:
+        if service != "sagemaker":
+            return str(ask_arn(service, method, path, headers, body, query, region, account))
+        if found := _INVOCATION.match(path):
+            return _arn(region, account, "endpoint", found[1])
+        return sagemaker_arn(_operation(headers), _json(body), region, account)
+
+    def action(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> str | None:
+        if service == "sagemaker" and _INVOCATION.match(path):
+            return "sagemaker:InvokeEndpoint"
+        answer: str | None = ask_action(service, method, path, headers, body, query)
+        return answer
+
+    def context(service: str, iam_action: str, body: bytes, params: Any) -> dict[str, Any]:
+        keys = dict(ask_context(service, iam_action, body, params))
+        if iam_action == "cloudwatch:PutMetricData":
+            keys["cloudwatch:namespace"] = _namespace(body, params)
+        return keys
+
+    iam_actions.extract_resource_arn = resource_arn
+    iam_actions.extract_iam_action = action
+    iam_actions.request_tag_context = context
+    # Policies that ask for TLS would refuse everything on a loopback address, which nobody else can listen to.
+    iam_evaluator.pin_request_origin = app.pin_request_origin = lambda ip, _secure: pin_origin(ip, True)
+    # Callers outside the twin sign with the machine's clock, not with the virtual one. Signatures are still verified.
+    sigv4.request_time_failure = lambda _signature, **_: None
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
+
+
+def sagemaker_arn(operation: str, request: Mapping[str, Any], region: str, account: str) -> str:
+    """The resource that a SageMaker request is authorised on; ``*`` for lists."""
+    for field in _ARN_FIELDS:
+        if request.get(field):
+            return str(request[field])
+    name = request.get("ModelPackageName")
+    if name:
+        return str(name) if name.startswith("arn:") else _arn(region, account, "model-package", name)
+    if operation == "CreateModelPackage":
+        return _arn(region, account, "model-package", f"{request.get('ModelPackageGroupName', '')}/*")
+    # The thing that the operation is named after comes first: CreateEndpoint names a configuration too.
+    for field in sorted(_KINDS, key=lambda f: (not operation.endswith(f.removesuffix("Name")), -len(f))):
+        if request.get(field) and not operation.startswith("List"):
+            value = str(request[field])
+            return value if value.startswith("arn:") else _arn(region, account, _KINDS[field], value)
+    return "*"
+
+
+def role_session(role_arn: str, name: str) -> dict[str, str]:
+    """Credentials of a role, as a service gets them that assumes it: environment variables of a process."""
+    digest = hashlib.sha256(f"{role_arn}|{name}".encode()).hexdigest()
+    key, role = f"ASIA{digest[:16].upper()}", role_arn.rsplit("/", 1)[-1]
+    session = {
+        "Arn": f"arn:aws:sts::{get_account_id()}:assumed-role/{role}/{name[:64]}",
+        "UserId": f"{role}:{name[:64]}",
+        "SecretAccessKey": digest,
+        "SessionToken": digest[::-1],
+    }
+    sts.register_session(key, session)
+    return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": digest, "AWS_SESSION_TOKEN": digest[::-1]}
+
+
+def may_pass(access_key: str, role_arn: str) -> str:
+    """Empty if the caller may pass the role to SageMaker and SageMaker may assume it; else the reason."""
+    role = iam._roles.get(role_arn.rsplit("/", 1)[-1])
+    if role is None:
+        return f"role {role_arn} does not exist"
+    document = role["AssumeRolePolicyDocument"]
+    trust = json.loads(document) if isinstance(document, str) else document
+    services = [s for statement in trust["Statement"] for s in _listed(statement.get("Principal", {}).get("Service"))]
+    if "sagemaker.amazonaws.com" not in services:
+        return f"role {role_arn} does not trust sagemaker.amazonaws.com"
+    denied = iam_evaluator.enforce(
+        access_key, "iam:PassRole", "iam", get_region(), resource_arn=role_arn,
+        service_context={"iam:PassedToService": "sagemaker.amazonaws.com"},
+    )  # fmt: skip
+    return f"the caller is not authorized to perform iam:PassRole on {role_arn}" if denied else ""
+
+
+def _listed(value: Any) -> list[str]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _arn(region: str, account: str, kind: str, name: str) -> str:
+    return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name}"
+
+
+def _operation(headers: Mapping[str, str]) -> str:
+    return headers.get("x-amz-target", "").rpartition(".")[2]
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _namespace(body: bytes, params: Mapping[str, Any]) -> str | None:
+    value = params.get("Namespace")
+    if value:
+        return str(value[0] if isinstance(value, list) else value)
+    decoded = _json(body) or _cbor(body)
+    return decoded.get("Namespace")
+
+
+def _cbor(body: bytes) -> dict[str, Any]:
+    try:
+        value = cbor2.loads(body)
+    except (cbor2.CBORDecodeError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

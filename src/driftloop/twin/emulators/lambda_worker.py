@@ -1,0 +1,85 @@
+"""Runs one packaged function in a process of its own, as the Lambda runtime does. Stand-alone: never imported.
+
+Started as ``python -I -S lambda_worker.py RUNTIME CLOCK``, so nothing but the standard library, the function's own
+package and what the Lambda runtime brings (RUNTIME) can be imported. Speaks ministack's line protocol on stdin and
+stdout; the function's own output goes to stderr, closed by one END line per invocation.
+"""
+
+import importlib
+import json
+import os
+import struct
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+
+END = "\x1eEND"
+
+runtime, clock_path = sys.argv[1:3]
+sys.path.append(runtime)
+import time_machine  # noqa: E402
+
+_monotonic = time.monotonic
+_travel = time_machine.travel(datetime.now(UTC), tick=True)
+_machine = _travel.start()
+
+
+def _set_clock():
+    with open(clock_path, "rb") as file:
+        virtual, monotonic = struct.unpack("dd", file.read())
+    _machine.move_to(datetime.fromtimestamp(virtual + _monotonic() - monotonic, UTC), tick=True)
+
+
+class Context:
+    """What Lambda passes as the second argument."""
+
+    identity = None
+    client_context = None
+
+    def __init__(self, init, call):
+        self.function_name = init["function_name"]
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        self.memory_limit_in_mb = init["memory"]
+        self.invoked_function_arn = call.get("invoked_function_arn") or init["arn"]
+        self.aws_request_id = call["request_id"]
+        self.log_group_name = f"/aws/lambda/{self.function_name}"
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
+        self._deadline = _monotonic() + call["timeout_ms"] / 1000
+
+    def get_remaining_time_in_millis(self):
+        return max(0, int((self._deadline - _monotonic()) * 1000))
+
+
+def main():
+    answers, sys.stdout = sys.stdout, sys.stderr
+
+    def answer(value):
+        answers.write(json.dumps(value) + "\n")
+        answers.flush()
+
+    init = json.loads(sys.stdin.readline())
+    sys.path.insert(0, init["code_dir"])
+    _set_clock()
+    try:
+        handler = getattr(importlib.import_module(init["module"]), init["handler"])
+    except Exception:
+        answer({"status": "error", "error": traceback.format_exc()})
+        return
+    answer({"status": "ready"})
+    for line in sys.stdin:
+        message = json.loads(line)
+        call = message["ctx"]
+        _set_clock()
+        if call.get("trace_id"):
+            os.environ["_X_AMZN_TRACE_ID"] = call["trace_id"]
+        try:
+            outcome = {"status": "ok", "result": handler(message["event"], Context(init, call))}
+            json.dumps(outcome)
+        except Exception as error:
+            outcome = {"status": "error", "error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+        print(END, file=sys.stderr, flush=True)
+        answer(outcome)
+
+
+main()

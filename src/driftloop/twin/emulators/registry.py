@@ -1,0 +1,99 @@
+"""moto as the record store of SageMaker: registry, models, configurations, pipeline definitions."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.sagemaker.models import sagemaker_backends
+from moto.server import ThreadedMotoServer
+
+from driftloop.twin.errors import ApiError, invalid, missing
+
+Request = Mapping[str, Any]
+
+
+class MotoRecords:
+    """Performs SageMaker operations in moto, with what moto lacks or gets wrong mended."""
+
+    def __init__(self, account: str, region: str) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        self._server.start()
+        self._address = self._server.get_host_and_port()
+        self._scope = f"Credential=twin/20130101/{region}/sagemaker/aws4_request"
+        self._backend = sagemaker_backends[account][region]
+        self._mended: dict[str, Callable[[Request], dict[str, Any]]] = {
+            "DeleteModelPackage": self._delete_package,
+            "DeleteModelPackageGroup": self._delete_group,
+            "UpdateModelPackage": self._update_package,
+        }
+
+    def call(self, operation: str, request: Request) -> dict[str, Any]:
+        """Perform one operation. Raises ApiError."""
+        mended = self._mended.get(operation)
+        return mended(request) if mended else self._ask(operation, request)
+
+    def _ask(self, operation: str, request: Request) -> dict[str, Any]:
+        connection = http.client.HTTPConnection(*self._address, timeout=30)
+        headers = {
+            "X-Amz-Target": f"SageMaker.{operation}",
+            "Content-Type": "application/x-amz-json-1.1",
+            "Authorization": f"AWS4-HMAC-SHA256 {self._scope}, SignedHeaders=host, Signature=0",
+        }
+        connection.request("POST", "/", json.dumps(request), headers)
+        answer = connection.getresponse()
+        body = json.loads(answer.read() or b"{}")
+        connection.close()
+        if answer.status >= 400:
+            code = str(body.get("__type", "InternalFailure")).rpartition("#")[2]
+            raise _refusal(code, str(body.get("message") or body.get("Message") or code), answer.status)
+        return dict(body)
+
+    def _update_package(self, request: Request) -> dict[str, Any]:
+        # moto forgets the approval and the customer metadata that an update does not name.
+        package = self._package(request["ModelPackageArn"])
+        kept = {
+            "ModelApprovalStatus": package.model_approval_status,
+            "CustomerMetadataProperties": package.customer_metadata_properties or {},
+        }
+        properties = {**kept["CustomerMetadataProperties"], **request.get("CustomerMetadataProperties", {})}
+        return self._ask("UpdateModelPackage", {**kept, **request, "CustomerMetadataProperties": properties})
+
+    def _delete_package(self, request: Request) -> dict[str, Any]:
+        package = self._package(request["ModelPackageName"])
+        packages, names = self._backend.model_packages, self._backend.model_package_name_mapping
+        for key in [key for key, value in packages.items() if value is package]:
+            del packages[key]
+            for alias in [alias for alias, target in names.items() if target == key]:
+                del names[alias]
+        return {}
+
+    def _delete_group(self, request: Request) -> dict[str, Any]:
+        name = request["ModelPackageGroupName"]
+        if name not in self._backend.model_package_groups:
+            raise missing("model package group", name)
+        if self._ask("ListModelPackages", {"ModelPackageGroupName": name})["ModelPackageSummaryList"]:
+            raise ApiError("ConflictException", f"Model package group {name!r} still has model packages.")
+        del self._backend.model_package_groups[name]
+        return {}
+
+    def _package(self, arn: str) -> Any:
+        for package in self._backend.model_packages.values():
+            if package.arn == arn:
+                return package
+        raise missing("model package", arn)
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.stop()
+
+
+def _refusal(code: str, message: str, status: int) -> ApiError:
+    # SageMaker words what is missing in one way, moto in several.
+    if "not found" in message.lower() and "could not find" not in message.lower():
+        return invalid(f"Could not find the resource: {message}")
+    return ApiError(code, message, status)

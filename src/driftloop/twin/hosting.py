@@ -1,0 +1,449 @@
+"""SageMaker endpoints as local processes: data capture, blue/green rollouts in virtual time, rollback on alarms."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from driftloop.twin.activity import Activity
+from driftloop.twin.containers import check_image
+from driftloop.twin.errors import ApiError, invalid, missing, unsupported
+from driftloop.twin.jobs import Platform
+from driftloop.twin.requests import only
+from driftloop.twin.timeline import Timeline
+
+CAPTURE_SECONDS = 300
+"""How long captured records wait for others before they are written."""
+_START_SECONDS = 60
+_SERVER = Path(__file__).with_name("model_server.py")
+
+Request = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer of a model."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class ModelServer:
+    """The process that serves one version."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._port = 0
+        self._idle: queue.SimpleQueue[IO[bytes]] = queue.SimpleQueue()
+        self._folder = folder
+        self._log = (folder / "server.log").open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, str(_SERVER), str(folder / "model")],
+            cwd=folder, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+        )  # fmt: skip
+
+    def wait_ready(self) -> None:
+        """Wait for the model to be loaded. Raises ApiError with what the process said if it is not."""
+        assert self._process.stdout  # noqa: S101 - a pipe was asked for
+        timer = threading.Timer(_START_SECONDS, self._process.kill)
+        timer.start()
+        line = self._process.stdout.readline()
+        timer.cancel()
+        if not line.startswith(b"ready "):
+            said = (self._folder / "server.log").read_text(errors="replace").strip().splitlines()
+            raise invalid("the container did not pass the ping health check: " + " ".join(said[-3:])[:800])
+        self._port = int(line.split()[1])
+
+    def invoke(self, content_type: str, accept: str, body: bytes) -> Reply:
+        """One request. Raises ApiError if the process has died."""
+        try:
+            try:
+                stream = self._idle.get_nowait()
+            except queue.Empty:
+                connection = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                stream = connection.makefile("rwb")
+            for part in (content_type.encode(), accept.encode(), body):
+                stream.write(struct.pack("!I", len(part)) + part)
+            stream.flush()
+            status, kind, content = (_receive(stream) for _ in range(3))
+        except (OSError, EOFError) as error:
+            raise ApiError("ModelError", f"the container does not answer: {error}", 424) from error
+        self._idle.put(stream)
+        return Reply(int(status), kind.decode(), content)
+
+    def stop(self) -> None:
+        """End the process and remove its files."""
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _receive(stream: IO[bytes]) -> bytes:
+    head = stream.read(4)
+    if len(head) < 4:
+        raise EOFError("connection closed")
+    return stream.read(struct.unpack("!I", head)[0])
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """One version in service."""
+
+    config: str
+    variant: str
+    capture: Request
+    role_arn: str
+    server: ModelServer
+
+
+@dataclass
+class Rollout:
+    """A blue/green update under way."""
+
+    config: str
+    fleet: Fleet | None = None
+    share: int = 0
+    """Percentage of requests that the new fleet answers."""
+    alarms: frozenset[str] = frozenset()
+    over: bool = False
+
+
+@dataclass
+class Endpoint:
+    """One endpoint."""
+
+    name: str
+    arn: str
+    config: str
+    created: float
+    modified: float
+    status: str = "Creating"
+    failure: str = ""
+    fleet: Fleet | None = None
+    rollout: Rollout | None = None
+    served: int = 0
+    captured: list[tuple[Fleet, str, bytes]] = field(default_factory=list)
+    """Records (fleet, hour as ``yyyy/mm/dd/hh``, JSON line) that have not been written yet."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What hosting needs of the rest of the twin."""
+
+    platform: Platform
+    activity: Activity
+    timeline: Timeline
+    describe: Callable[[str, Request], dict[str, Any]]
+    """Look up a SageMaker record: operation and request -> answer."""
+    announce: Callable[[str, str, Mapping[str, Any], list[str]], None]
+    put_metric: Callable[[str, str, dict[str, str], float], None]
+    alarm_state: Callable[[str], str | None]
+
+
+class Hosting:
+    """Endpoints and their processes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._endpoints: dict[str, Endpoint] = {}
+        self._lock = threading.RLock()
+        (world.platform.folder / "endpoints").mkdir(parents=True, exist_ok=True)
+
+    def create(self, request: Request) -> Endpoint:
+        """Create an endpoint; it is in service when its process answers. Raises ApiError."""
+        only("CreateEndpoint", request, {"EndpointName", "EndpointConfigName", "Tags"})
+        name, config = request["EndpointName"], request["EndpointConfigName"]
+        self._described(config)
+        with self._lock:
+            if name in self._endpoints:
+                raise invalid(f"Cannot create already existing endpoint {name!r}.")
+            arn, now = self._world.platform.arn("endpoint", name), time.time()
+            endpoint = self._endpoints[name] = Endpoint(name, arn, config, now, now)
+        self._world.activity.spawn(f"endpoint-{name}", lambda: self._create(endpoint))
+        return endpoint
+
+    def update(self, request: Request) -> Endpoint:
+        """Start a blue/green update. Raises ApiError."""
+        only("UpdateEndpoint", request, {"EndpointName", "EndpointConfigName", "DeploymentConfig"})
+        endpoint, config = self.get(request["EndpointName"]), request["EndpointConfigName"]
+        self._described(config)
+        plan = _plan(request.get("DeploymentConfig", {}))
+        with self._lock:
+            if endpoint.status not in ("InService", "Failed"):
+                raise invalid(f"Cannot update in-progress endpoint {endpoint.arn!r}.")
+            endpoint.status, endpoint.modified, endpoint.failure = "Updating", time.time(), ""
+            rollout = endpoint.rollout = Rollout(config, alarms=plan.alarms)
+        self._tell(endpoint)
+        self._world.activity.spawn(f"rollout-{endpoint.name}", lambda: self._roll_out(endpoint, rollout, plan))
+        return endpoint
+
+    def delete(self, name: str) -> None:
+        """Remove an endpoint at once."""
+        endpoint = self.get(name)
+        with self._lock:
+            if endpoint.status in ("Creating", "Updating"):
+                raise invalid(f"Cannot delete endpoint {name!r} while it is {endpoint.status}.")
+            del self._endpoints[name]
+        self._write_captures(endpoint)
+        endpoint.status = "Deleting"
+        self._tell(endpoint)
+        if endpoint.fleet:
+            endpoint.fleet.server.stop()
+
+    def get(self, name: str) -> Endpoint:
+        """One endpoint. Raises ApiError."""
+        if name not in self._endpoints:
+            raise missing("endpoint", self._world.platform.arn("endpoint", name))
+        return self._endpoints[name]
+
+    def all(self) -> list[Endpoint]:
+        """All endpoints, by name."""
+        return [self._endpoints[name] for name in sorted(self._endpoints)]
+
+    def invoke(self, name: str, content_type: str, accept: str, body: bytes, inference_id: str) -> tuple[Reply, str]:
+        """Answer a request and capture it; also says which variant answered. Raises ApiError."""
+        endpoint = self.get(name)
+        fleet = self._choose(endpoint)
+        begun = time.perf_counter()
+        try:
+            reply = fleet.server.invoke(content_type, accept, body)
+        except ApiError:
+            self._count(endpoint, fleet, "Invocation5XXErrors")
+            raise
+        self._count(endpoint, fleet, "Invocations")
+        self._count(endpoint, fleet, "ModelLatency", (time.perf_counter() - begun) * 1e6)
+        if reply.status >= 500:
+            self._count(endpoint, fleet, "Invocation5XXErrors")
+        if reply.status >= 400:
+            text = reply.body.decode(errors="replace")[:500]
+            raise ApiError("ModelError", f"Received error ({reply.status}) from the model: {text}", 424)
+        self._capture(endpoint, fleet, content_type, body, reply, inference_id)
+        return reply, fleet.variant
+
+    def _count(self, endpoint: Endpoint, fleet: Fleet, metric: str, value: float = 1) -> None:
+        dimensions = {"EndpointName": endpoint.name, "VariantName": fleet.variant}
+        self._world.put_metric("AWS/SageMaker", metric, dimensions, value)
+
+    def alarm_changed(self, alarm: str, state: str) -> None:
+        """Roll back the updates that watch an alarm which has just been raised."""
+        if state == "ALARM":
+            for endpoint in self.all():
+                if endpoint.rollout and alarm in endpoint.rollout.alarms:
+                    self._roll_back(endpoint, endpoint.rollout, f"alarm {alarm} was raised")
+
+    def write_captures(self) -> None:
+        """Write all records that wait."""
+        for endpoint in self.all():
+            self._write_captures(endpoint)
+
+    def stop(self) -> None:
+        """End all processes."""
+        for endpoint in self.all():
+            for fleet in (endpoint.fleet, endpoint.rollout.fleet if endpoint.rollout else None):
+                if fleet:
+                    fleet.server.stop()
+
+    def _described(self, config: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The only variant of an endpoint configuration, and its data capture."""
+        described = self._world.describe("DescribeEndpointConfig", {"EndpointConfigName": config})
+        variants = described["ProductionVariants"]
+        if len(variants) != 1 or "ServerlessConfig" in variants[0]:
+            raise unsupported(f"endpoint configuration {config}: exactly one variant on instances")
+        return variants[0], described.get("DataCaptureConfig") or {}
+
+    def _create(self, endpoint: Endpoint) -> None:
+        try:
+            endpoint.fleet = self._launch(endpoint.config)
+            endpoint.status = "InService"
+        except Exception as error:
+            endpoint.status, endpoint.failure = "Failed", str(error)
+        endpoint.modified = time.time()
+        self._tell(endpoint)
+
+    def _launch(self, config: str) -> Fleet:
+        platform = self._world.platform
+        variant, capture = self._described(config)
+        model = self._world.describe("DescribeModel", {"ModelName": variant["ModelName"]})
+        container = model["PrimaryContainer"]
+        check_image(container["Image"])
+        store = platform.store(model["ExecutionRoleArn"], "SageMaker")
+        folder = Path(tempfile.mkdtemp(prefix="e-", dir=platform.folder / "endpoints"))
+        archive = folder / "model.tar.gz"
+        archive.write_bytes(store.read(container["ModelDataUrl"]))
+        with tarfile.open(archive) as content:
+            content.extractall(folder / "model", filter="data")
+        access = platform.environment(model["ExecutionRoleArn"], "SageMaker")
+        base = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "OMP_NUM_THREADS": "1"}
+        settings = {k: v.replace("/opt/ml/model", str(folder / "model")) for k, v in container.get("Environment", {}).items()}
+        server = ModelServer(folder, base | access | settings)
+        try:
+            server.wait_ready()
+        except ApiError:
+            server.stop()
+            raise
+        return Fleet(config, variant["VariantName"], capture, model["ExecutionRoleArn"], server)
+
+    def _choose(self, endpoint: Endpoint) -> Fleet:
+        with self._lock:
+            endpoint.served += 1
+            rollout, count = endpoint.rollout, endpoint.served
+            # The new fleet answers `share` of every hundred requests, evenly spread.
+            if rollout and rollout.fleet and _sampled(count, rollout.share):
+                return rollout.fleet
+            if endpoint.fleet is None:
+                raise invalid(f"Endpoint {endpoint.name} is {endpoint.status} and cannot be invoked.")
+            return endpoint.fleet
+
+    def _roll_out(self, endpoint: Endpoint, rollout: Rollout, plan: Plan) -> None:
+        try:
+            rollout.fleet = self._launch(rollout.config)
+        except Exception as error:
+            self._roll_back(endpoint, rollout, str(error))
+            return
+        raised = [name for name in plan.alarms if self._world.alarm_state(name) == "ALARM"]
+        if raised:
+            self._roll_back(endpoint, rollout, f"alarm {raised[0]} was raised")
+            return
+        rollout.share = plan.canary
+        later = self._world.timeline.after
+        if plan.canary < 100:
+            later(plan.wait, lambda: self._shift(endpoint, rollout, plan))
+        else:
+            later(plan.wait + plan.termination, lambda: self._finish(endpoint, rollout))
+
+    def _shift(self, endpoint: Endpoint, rollout: Rollout, plan: Plan) -> None:
+        if not rollout.over:
+            rollout.share = 100
+            self._world.timeline.after(plan.wait + plan.termination, lambda: self._finish(endpoint, rollout))
+
+    def _finish(self, endpoint: Endpoint, rollout: Rollout) -> None:
+        with self._lock:
+            if rollout.over:
+                return
+            rollout.over = True
+            old, endpoint.fleet, endpoint.config = endpoint.fleet, rollout.fleet, rollout.config
+            endpoint.rollout, endpoint.status, endpoint.modified = None, "InService", time.time()
+        if old:
+            old.server.stop()
+        self._tell(endpoint)
+
+    def _roll_back(self, endpoint: Endpoint, rollout: Rollout, reason: str) -> None:
+        with self._lock:
+            if rollout.over:
+                return
+            rollout.over = True
+            # SageMaker says InService after a rollback too; only the configuration tells.
+            endpoint.rollout, endpoint.modified, endpoint.failure = None, time.time(), reason
+            endpoint.status = "InService" if endpoint.fleet else "Failed"
+        if rollout.fleet:
+            rollout.fleet.server.stop()
+        self._tell(endpoint)
+
+    def _capture(
+        self, endpoint: Endpoint, fleet: Fleet, content_type: str, body: bytes, reply: Reply, inference_id: str
+    ) -> None:
+        capture = fleet.capture
+        if not capture.get("EnableCapture") or not _sampled(endpoint.served, capture["InitialSamplingPercentage"]):
+            return
+        record = _record(capture, content_type, body, reply, inference_id)
+        with self._lock:
+            first = not endpoint.captured
+            endpoint.captured.append((fleet, time.strftime("%Y/%m/%d/%H", time.gmtime()), record))
+        if first:
+            self._world.timeline.after(CAPTURE_SECONDS, lambda: self._write_captures(endpoint), settles=False)
+
+    def _write_captures(self, endpoint: Endpoint) -> None:
+        with self._lock:
+            waiting, endpoint.captured = endpoint.captured, []
+        objects: dict[tuple[str, str], tuple[Fleet, list[bytes]]] = {}
+        for fleet, hour, record in waiting:
+            objects.setdefault((fleet.config, hour), (fleet, []))[1].append(record)
+        for (_, hour), (fleet, records) in objects.items():
+            store = self._world.platform.store(fleet.role_arn, "SageMaker")
+            prefix = f"{fleet.capture['DestinationS3Uri'].rstrip('/')}/{endpoint.name}/{fleet.variant}/{hour}"
+            name = time.strftime("%M-%S-", time.gmtime()) + f"{int(time.time() * 1000) % 1000:03d}-{uuid.uuid4()}.jsonl"
+            store.write(f"{prefix}/{name}", b"".join(records), fleet.capture.get("KmsKeyId", ""))
+
+    def _tell(self, endpoint: Endpoint) -> None:
+        status = {"InService": "IN_SERVICE"}.get(endpoint.status, endpoint.status.upper())
+        detail = {
+            "EndpointName": endpoint.name, "EndpointArn": endpoint.arn, "EndpointConfigName": endpoint.config,
+            "EndpointStatus": status, "CreationTime": int(endpoint.created * 1000),
+            "LastModifiedTime": int(endpoint.modified * 1000), "Tags": {},
+        }  # fmt: skip
+        self._world.announce("aws.sagemaker", "SageMaker Endpoint State Change", detail, [endpoint.arn])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an update moves traffic; times in seconds."""
+
+    canary: int = 100
+    wait: float = 0
+    termination: float = 0
+    alarms: frozenset[str] = frozenset()
+
+
+def _plan(config: Request) -> Plan:
+    if not config:
+        return Plan()
+    only("DeploymentConfig", config, {"BlueGreenUpdatePolicy", "AutoRollbackConfiguration"})
+    policy = config["BlueGreenUpdatePolicy"]
+    routing = policy["TrafficRoutingConfiguration"]
+    canary = 100
+    if routing["Type"] == "CANARY":
+        size = routing["CanarySize"]
+        if size["Type"] != "CAPACITY_PERCENT":
+            raise unsupported(f"CanarySize {size['Type']}")
+        canary = int(size["Value"])
+    elif routing["Type"] != "ALL_AT_ONCE":
+        raise unsupported(f"TrafficRoutingConfiguration {routing['Type']}")
+    alarms = config.get("AutoRollbackConfiguration", {}).get("Alarms", ())
+    names = frozenset(alarm["AlarmName"] for alarm in alarms)
+    return Plan(canary, routing["WaitIntervalInSeconds"], policy.get("TerminationWaitInSeconds", 0), names)
+
+
+def _sampled(count: int, percent: int) -> bool:
+    """True for ``percent`` of every hundred counts, evenly spread."""
+    return count * percent // 100 > (count - 1) * percent // 100
+
+
+def _record(capture: Request, content_type: str, body: bytes, reply: Reply, inference_id: str) -> bytes:
+    """One line of a capture object, as SageMaker writes it."""
+    modes = {option["CaptureMode"] for option in capture["CaptureOptions"]}
+    types = capture.get("CaptureContentTypeHeader", {})
+    sides = (("Input", content_type, body), ("Output", reply.content_type, reply.body))
+    parts = {
+        f"endpoint{side}": {"observedContentType": kind, "mode": side.upper(), **_encode(types, kind, data)}
+        for side, kind, data in sides
+        if modes & {side, "InputAndOutput"}
+    }
+    metadata = {"eventId": str(uuid.uuid4()), "inferenceTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    if inference_id:
+        metadata["inferenceId"] = inference_id
+    return json.dumps({"captureData": parts, "eventMetadata": metadata, "eventVersion": "0"}).encode() + b"\n"
+
+
+def _encode(types: Request, content_type: str, body: bytes) -> dict[str, str]:
+    kind = content_type.partition(";")[0].strip()
+    for encoding, listed in (("CSV", "CsvContentTypes"), ("JSON", "JsonContentTypes")):
+        if kind in types.get(listed, ()):
+            return {"data": body.decode(errors="replace"), "encoding": encoding}
+    return {"data": base64.b64encode(body).decode(), "encoding": "BASE64"}

@@ -1,0 +1,144 @@
+"""Start, find and end twins. Each lives in a folder of its own, so several can run side by side."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+READY, LOG = "ready.json", "twin.log"
+_BOOT_SECONDS = 60
+_END_SECONDS = 15
+
+
+class TwinError(Exception):
+    """A twin that cannot be started, found or ended; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A running twin."""
+
+    folder: Path
+    pid: int
+    url: str
+    account: str
+    region: str
+    access_key: str
+    secret_key: str
+
+    @classmethod
+    def find(cls, folder: Path) -> Self | None:
+        """The twin that runs in a folder, if any."""
+        try:
+            state = json.loads((folder / READY).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return cls(folder, **state) if _is_ours(state["pid"], folder) else None
+
+    def environment(self) -> dict[str, str]:
+        """Variables through which boto3, the aws CLI and cdk reach the twin and nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "CDK_DEFAULT_ACCOUNT": self.account,
+            "CDK_DEFAULT_REGION": self.region,
+        }
+
+    def door(self, path: str, **request: Any) -> Any:
+        """Ask the twin itself: ``clock``, ``settle``, ``alarms``, ``status``. Raises TwinError."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=1800)
+        try:
+            connection.request("POST", f"/_driftloop/{path}", json.dumps(request))
+            answer = connection.getresponse()
+            content = json.loads(answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise TwinError(f"the twin in {self.folder} does not answer ({error}); see {self.folder / LOG}") from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise TwinError(f"{path}: {content['error']}")
+        return content
+
+    def move_clock(self, moment: datetime) -> None:
+        """Let virtual time pass, through everything that is due until then."""
+        self.door("clock", to=moment.astimezone(UTC).isoformat())
+
+    def stop(self) -> None:
+        """End the twin and everything that it started, and remove its folder."""
+        _end(self.pid, self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start(folder: Path, port: int = 0, begin: datetime | None = None, attached: bool = False) -> Twin:
+    """Start a twin. Raises TwinError.
+
+    Args:
+        begin: virtual time at which it starts; now by default.
+        attached: it ends when this process ends, however that happens.
+    """
+    if Twin.find(folder):
+        raise TwinError(f"a twin runs in {folder} already; `driftloop down` ends it, `--name` starts another one")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "driftloop.twin.server", str(folder), "--port", str(port)]
+    if begin:
+        command += ["--start", begin.isoformat()]
+    environment = os.environ | ({"DRIFTLOOP_TWIN_ATTACHED": "1"} if attached else {})
+    with (folder / LOG).open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE if attached else subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, env=environment,
+        )  # fmt: skip
+    _ATTACHED.append(process)
+    return _wait_ready(folder, process)
+
+
+_ATTACHED: list[subprocess.Popen[bytes]] = []
+"""Keeps the pipes of attached twins open."""
+
+
+def _wait_ready(folder: Path, process: subprocess.Popen[bytes]) -> Twin:
+    deadline = time.monotonic() + _BOOT_SECONDS
+    while time.monotonic() < deadline:
+        if twin := Twin.find(folder):
+            return twin
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    said = (folder / LOG).read_text(errors="replace").strip().splitlines()[-8:]
+    _end(process.pid, folder)
+    raise TwinError("the twin did not start:\n  " + "\n  ".join(said))
+
+
+def _is_ours(pid: int, folder: Path) -> bool:
+    """True if the process with this id is the twin of this folder and not another one that got the number later."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return False
+    return "driftloop.twin.server" in command and str(folder) in command
+
+
+def _end(pid: int, folder: Path) -> None:
+    for number, seconds in ((signal.SIGTERM, _END_SECONDS), (signal.SIGKILL, 5)):
+        if not _is_ours(pid, folder):
+            return
+        os.kill(pid, number)
+        deadline = time.monotonic() + seconds
+        while _is_ours(pid, folder) and time.monotonic() < deadline:
+            time.sleep(0.05)

@@ -1,0 +1,75 @@
+"""Serves one model archive through SageMaker's inference toolkit. Stand-alone: run as a script, never imported.
+
+``python model_server.py MODEL_DIR``: loads the user's ``inference.py`` from MODEL_DIR/code as the SageMaker containers
+do (sagemaker-inference), says on which loopback port it listens, and ends when its standard input closes.
+"""
+
+import socketserver
+import struct
+import sys
+import threading
+from pathlib import Path
+
+model_dir = sys.argv[1]
+sys.path.insert(0, str(Path(model_dir) / "code"))
+
+from sagemaker_inference.transformer import Transformer  # noqa: E402
+
+
+class Context:
+    """What the toolkit reads and writes of the model server's request."""
+
+    def __init__(self, content_type, accept):
+        self.system_properties = {"model_dir": model_dir, "gpu_id": None}
+        self.request_processor = [self]
+        self.status, self.content_type = 200, accept
+        self._headers = {"Content-Type": content_type, "Accept": accept}
+
+    def get_request_properties(self):
+        return self._headers
+
+    def set_response_status(self, code, phrase):
+        self.status = code
+
+    def set_response_content_type(self, _index, value):
+        self.content_type = value
+
+
+def receive(stream):
+    head = stream.read(4)
+    if len(head) < 4:
+        return None
+    return stream.read(struct.unpack("!I", head)[0])
+
+
+def send(stream, *parts):
+    for part in parts:
+        stream.write(struct.pack("!I", len(part)) + part)
+    stream.flush()
+
+
+def main():
+    service, lock = Transformer(), threading.Lock()
+    service.validate_and_initialize(model_dir=model_dir)
+
+    class Connection(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True
+
+        def handle(self):
+            while (content_type := receive(self.rfile)) is not None:
+                context = Context(content_type.decode(), receive(self.rfile).decode())
+                with lock:
+                    answer = service.transform([{"body": receive(self.rfile)}], context)[0]
+                content = answer.encode() if isinstance(answer, str) else bytes(answer)
+                send(self.wfile, str(int(context.status)).encode(), context.content_type.encode(), content)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    server = Server(("127.0.0.1", 0), Connection)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(f"ready {server.server_address[1]}", flush=True)
+    sys.stdin.read()
+
+
+main()

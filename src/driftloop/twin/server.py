@@ -1,0 +1,164 @@
+"""The twin's process: ``python -m driftloop.twin.server FOLDER`` (started by ``driftloop up``)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from driftloop.twin import containers
+from driftloop.twin.activity import Activity
+from driftloop.twin.clock import VirtualClock
+from driftloop.twin.emulators import gateway
+from driftloop.twin.hosting import Hosting, World
+from driftloop.twin.jobs import Jobs, Platform
+from driftloop.twin.pipelines import Pipelines
+from driftloop.twin.sagemaker import ControlPlane
+from driftloop.twin.timeline import Timeline
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+READY = "ready.json"
+_TICK_SECONDS = 1.0
+
+
+class Twin:
+    """Everything that runs in the process."""
+
+    def __init__(self, folder: Path, port: int, start: datetime) -> None:
+        # The emulators read their settings when they are imported.
+        gateway.configure(port, ACCOUNT, REGION, folder)
+        from driftloop.twin.emulators import events, functions, identity, monitoring, registry, templates  # noqa: PLC0415
+
+        self._functions, self._monitoring = functions, monitoring
+        url = f"http://127.0.0.1:{port}"
+        self.clock = VirtualClock(folder / "clock", start)
+        self.activity = Activity()
+        self.timeline = Timeline(self.clock, self.is_idle)
+        platform = Platform(url, REGION, ACCOUNT, folder, identity.role_session)
+        records = registry.MotoRecords(ACCOUNT, REGION)
+        pipelines = Pipelines(platform, self.activity, events.put)
+        self.hosting = Hosting(
+            World(
+                platform, self.activity, self.timeline, records.call, events.put, monitoring.put_metric,
+                monitoring.alarm_state,
+            )
+        )  # fmt: skip
+        plane = ControlPlane(
+            platform, records, Jobs(platform, self.activity), pipelines, self.hosting, events.put, identity.may_pass
+        )
+        identity.install()
+        events.install()
+        monitoring.install()
+        monitoring.on_transition(self.hosting.alarm_changed)
+        functions.install(folder, self.clock.path, url, self.activity, monitoring.take_log)
+        templates.install(lambda operation, request: plane.call(operation, request, gateway.ACCESS_KEY))
+        gateway.route_sagemaker(plane.call, self.hosting.invoke)
+        self.timeline.add_sources(events.Schedules(), monitoring.Alarms(), _Redeliveries(functions.next_visible))
+        self.timeline.wake = functions.wake
+        self._doors = {"clock": self._move, "settle": self._settle, "alarms": self._alarms, "status": self._status}
+
+    def is_idle(self) -> bool:
+        """True if nothing that was set off is still under way."""
+        return self.activity.running == 0 and bool(self._functions.is_idle())
+
+    def door(self, path: str, request: Mapping[str, Any]) -> Any:
+        """What ``driftloop`` asks of its own twin. Raises KeyError for an unknown path."""
+        return self._doors[path](request)
+
+    def tick(self) -> None:
+        """Run schedules and alarms in real time while nobody moves the clock."""
+        while True:
+            time.sleep(_TICK_SECONDS)
+            self.timeline.tick()
+
+    def stop(self) -> None:
+        """End every process that was started."""
+        containers.kill_all()
+        self.hosting.stop()
+        self._functions.kill_workers()
+
+    def _move(self, request: Mapping[str, Any]) -> Any:
+        self.timeline.advance(datetime.fromisoformat(request["to"]).timestamp())
+        return self._status({})
+
+    def _settle(self, _: Mapping[str, Any]) -> Any:
+        self.hosting.write_captures()
+        self.timeline.settle()
+        return self._status({})
+
+    def _alarms(self, _: Mapping[str, Any]) -> Any:
+        return self._monitoring.TRANSITIONS
+
+    def _status(self, _: Mapping[str, Any]) -> Any:
+        now = datetime.fromtimestamp(self.clock.now(), UTC)
+        return {"now": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "running": self.activity.running}
+
+
+class _Redeliveries:
+    """Messages that come back to their queue, as a source of the timeline."""
+
+    def __init__(self, next_visible: Any) -> None:
+        self.next_due = next_visible
+
+    def run_due(self) -> None:
+        """The timeline wakes the queues after every step."""
+
+
+def main() -> None:
+    """Run a twin until it is told to end."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--start", type=datetime.fromisoformat, default=None)
+    arguments = parser.parse_args()
+    # With the protocol named, asyncio turns off Nagle's algorithm on what it accepts; each answer would wait 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", arguments.port))
+    except OSError as error:
+        sys.exit(f"port {arguments.port} cannot be used: {error.strerror}; leave --port out to get a free one")
+    port = listener.getsockname()[1]
+    twin = Twin(arguments.folder, port, arguments.start or datetime.now(UTC))
+    threading.Thread(target=twin.tick, daemon=True, name="ticks").start()
+    _end_with_parent(twin)
+
+    def ready() -> None:
+        state = {"pid": os.getpid(), "url": f"http://127.0.0.1:{port}", "account": ACCOUNT, "region": REGION,
+                 "access_key": gateway.ACCESS_KEY, "secret_key": gateway.SECRET_KEY}  # fmt: skip
+        fresh = arguments.folder / f"{READY}.new"
+        fresh.write_text(json.dumps(state))
+        fresh.replace(arguments.folder / READY)
+
+    try:
+        gateway.serve(listener, twin.door, ready)
+    finally:
+        twin.stop()
+        (arguments.folder / READY).unlink(missing_ok=True)
+    # Threads of the emulators never end by themselves.
+    os._exit(0)
+
+
+def _end_with_parent(twin: Twin) -> None:
+    """If standard input is a pipe, its end means that whoever started the twin is gone."""
+    if not os.environ.pop("DRIFTLOOP_TWIN_ATTACHED", ""):
+        return
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""Packages and endpoints.
+
+moto keeps the records but has no UpdateEndpoint and no life of an endpoint: it is in service at once. So that call and
+the errors of a busy endpoint are checked against the API's model with botocore's Stubber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from driftloop.aws.hosting import SageMakerHosting
+from driftloop.aws.removal import EndpointRemoval
+from driftloop.ports import (
+    EndpointState,
+    Hosting,
+    NotFoundError,
+    Package,
+    RetryableError,
+    RolloutPlan,
+    ServingPlan,
+    TerminalError,
+)
+from tests.contract.conftest import BOTH
+from tests.fakes import FakeHosting
+from tests.fakes import examples as ex
+
+CONFIG = f"{ex.BASE}-v1"
+PLAN = ServingPlan(CONFIG, ex.ROLE, "ml.m5.large", 1, "s3://live-bucket/capture", 100, "arn:aws:kms:x:1:key/1")
+
+
+def register(sagemaker: Any, package: Package, group: str = ex.BASE) -> str:
+    """Register a version as the pipeline does."""
+    container = {
+        "Image": package.image,
+        "ModelDataUrl": package.model_data_url,
+        "Environment": dict(package.environment),
+    }
+    answer = sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus=package.approval,
+        CustomerMetadataProperties={name: value for name, value in package.properties.items() if value},
+        InferenceSpecification={
+            "Containers": [container],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )
+    return str(answer["ModelPackageArn"])
+
+
+@pytest.fixture
+def package() -> Package:
+    return ex.package(1, "episode-1")
+
+
+@pytest.fixture
+def hosting(kind: str, aws: Callable[[str], Any], package: Package) -> Hosting:
+    if kind == "fake":
+        return FakeHosting(package)
+    sagemaker = aws("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName=ex.BASE)
+    assert register(sagemaker, package) == package.arn
+    return SageMakerHosting(sagemaker)
+
+
+@BOTH
+class TestHosting:
+    def test_a_version(self, hosting: Hosting, package: Package) -> None:
+        assert hosting.package(package.arn) == package
+
+    def test_a_version_that_is_gone(self, hosting: Hosting) -> None:
+        with pytest.raises(NotFoundError, match="does not exist"):
+            hosting.package(f"{ex.GROUP_ARN}/9")
+
+    def test_no_endpoint(self, hosting: Hosting) -> None:
+        assert hosting.endpoint(ex.BASE) is None
+
+    def test_an_endpoint_is_created_once(self, hosting: Hosting, package: Package) -> None:
+        for _ in range(2):
+            hosting.prepare(package, PLAN)
+            hosting.create(ex.BASE, CONFIG)
+        state = hosting.endpoint(ex.BASE)
+        assert state is not None
+        assert (state.config, state.failure) == (CONFIG, "")
+
+    def test_an_endpoint_without_configuration_has_to_wait(self, hosting: Hosting) -> None:
+        with pytest.raises(RetryableError):
+            hosting.create(ex.BASE, CONFIG)
+
+    def test_a_rejected_version(self, hosting: Hosting, package: Package) -> None:
+        hosting.reject(package.arn, "x" * 2000)
+        assert hosting.package(package.arn).approval == "Rejected"
+
+    def test_removing_can_be_repeated(self, hosting: Hosting, package: Package) -> None:
+        hosting.prepare(package, PLAN)
+        hosting.create(ex.BASE, CONFIG)
+        for _ in range(2):
+            hosting.remove(ex.BASE)
+            assert hosting.endpoint(ex.BASE) is None
+        for _ in range(2):
+            hosting.retire(CONFIG)
+        with pytest.raises(RetryableError):
+            hosting.create(ex.BASE, CONFIG)
+
+
+def test_what_is_created_is_encrypted_and_captured(aws: Callable[[str], Any], package: Package) -> None:
+    sagemaker = aws("sagemaker")
+    SageMakerHosting(sagemaker).prepare(package, PLAN)
+    model = sagemaker.describe_model(ModelName=CONFIG)
+    assert model["PrimaryContainer"]["ModelDataUrl"] == package.model_data_url
+    assert model["PrimaryContainer"]["Environment"] == {"SAGEMAKER_PROGRAM": "inference.py"}
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=CONFIG)
+    assert config["KmsKeyId"] == PLAN.kms_key_arn
+    assert config["ProductionVariants"][0]["VariantName"] == "AllTraffic"
+    capture = config["DataCaptureConfig"]
+    assert (capture["EnableCapture"], capture["InitialSamplingPercentage"]) == (True, 100)
+    assert capture["DestinationS3Uri"] == "s3://live-bucket/capture"
+    assert [option["CaptureMode"] for option in capture["CaptureOptions"]] == ["Input", "Output"]
+    assert capture["CaptureContentTypeHeader"] == {"CsvContentTypes": ["text/csv"]}
+
+
+def _stubbed(operation: str, expected: dict[str, Any] | None = None, error: str = "", message: str = "") -> Any:
+    sagemaker = boto3.client("sagemaker")
+    stubber = Stubber(sagemaker)
+    if error:
+        stubber.add_client_error(operation, error, message)
+    else:
+        stubber.add_response(operation, {"EndpointArn": "arn:aws:sagemaker:eu-central-1:1:endpoint/x"}, expected)
+    stubber.activate()
+    return sagemaker
+
+
+@pytest.mark.parametrize(
+    ("canary", "routing"),
+    [
+        (10, {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10}}),
+        (100, {"Type": "ALL_AT_ONCE"}),
+    ],
+)
+def test_an_update_is_guarded_by_alarms(canary: int, routing: dict[str, Any]) -> None:
+    expected = {
+        "EndpointName": ex.BASE,
+        "EndpointConfigName": CONFIG,
+        "DeploymentConfig": {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": {**routing, "WaitIntervalInSeconds": 600},
+                "TerminationWaitInSeconds": 600,
+                "MaximumExecutionTimeoutInSeconds": 3600,
+            },
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]},
+        },
+    }
+    hosting = SageMakerHosting(_stubbed("update_endpoint", expected))
+    hosting.update(ex.BASE, CONFIG, RolloutPlan(canary, 600, ("a",)))
+
+
+@BOTH
+def test_an_update_of_a_busy_endpoint_has_to_wait(kind: str, package: Package) -> None:
+    fake = FakeHosting(package)
+    fake.prepare(package, PLAN)
+    fake.create(ex.BASE, CONFIG)
+    busy = _stubbed("update_endpoint", error="ValidationException", message="Cannot update in-progress endpoint")
+    hosting: Hosting = fake if kind == "fake" else SageMakerHosting(busy)
+    with pytest.raises(RetryableError, match="update_endpoint"):
+        hosting.update(ex.BASE, CONFIG, RolloutPlan(100, 600, ("a",)))
+
+
+def test_a_model_that_cannot_be_created_is_an_error(package: Package) -> None:
+    refused = _stubbed("create_model", error="ValidationException", message="Could not access model data")
+    with pytest.raises(TerminalError, match="Could not access model data"):
+        SageMakerHosting(refused).prepare(package, PLAN)
+
+
+def test_an_endpoint_that_cannot_be_deleted_now_has_to_wait() -> None:
+    busy = _stubbed("delete_endpoint", error="ResourceInUse", message="Cannot delete a creating endpoint")
+    with pytest.raises(RetryableError, match="delete_endpoint"):
+        SageMakerHosting(busy).remove(ex.BASE)
+
+
+@pytest.mark.parametrize("operation", ["describe_endpoint", "delete_endpoint_config", "describe_model_package"])
+def test_no_permission_is_not_absence(operation: str, package: Package) -> None:
+    hosting = SageMakerHosting(_stubbed(operation, error="AccessDeniedException", message="not authorized"))
+    calls: dict[str, Callable[[], object]] = {
+        "describe_endpoint": lambda: hosting.endpoint(ex.BASE),
+        "delete_endpoint_config": lambda: hosting.retire(CONFIG),
+        "describe_model_package": lambda: hosting.package(package.arn),
+    }
+    with pytest.raises(ClientError, match="not authorized"):
+        calls[operation]()
+
+
+def test_a_silent_rollback_is_in_the_state() -> None:
+    sagemaker = boto3.client("sagemaker")
+    stubber = Stubber(sagemaker)
+    answer = {
+        "EndpointName": ex.BASE, "EndpointArn": "arn:aws:sagemaker:eu-central-1:1:endpoint/x", "EndpointConfigName": "old",
+        "EndpointStatus": "InService", "FailureReason": "alarm", "CreationTime": 0, "LastModifiedTime": 0,
+    }  # fmt: skip
+    stubber.add_response("describe_endpoint", answer)
+    with stubber:
+        assert SageMakerHosting(sagemaker).endpoint(ex.BASE) == EndpointState("InService", "old", "alarm")
+
+
+class TestRemoval:
+    """What the custom resource of a model's stack does."""
+
+    def _deploy(self, sagemaker: Any, base: str, *versions: int) -> None:
+        hosting = SageMakerHosting(sagemaker)
+        for version in versions:
+            hosting.prepare(ex.package(version), replace(PLAN, name=f"{base}-v{version}"))
+        hosting.create(base, f"{base}-v{versions[0]}")
+
+    def _names(self, sagemaker: Any) -> dict[str, list[str]]:
+        return {
+            "endpoints": [e["EndpointName"] for e in sagemaker.list_endpoints()["Endpoints"]],
+            "configs": [c["EndpointConfigName"] for c in sagemaker.list_endpoint_configs()["EndpointConfigs"]],
+            "models": [m["ModelName"] for m in sagemaker.list_models()["Models"]],
+        }
+
+    def test_what_the_loop_made_goes_and_nothing_else(self, aws: Callable[[str], Any]) -> None:
+        sagemaker = aws("sagemaker")
+        neighbours = ("driftloop-a-v2", "driftloop-a-vienna", "driftloop-ba")
+        for base in neighbours:
+            self._deploy(sagemaker, base, 1)
+        before = self._names(sagemaker)
+        self._deploy(sagemaker, "driftloop-a", 1, 2, 13)
+        removed = EndpointRemoval(sagemaker).remove("driftloop-a")
+        assert self._names(sagemaker) == before
+        assert removed == [
+            "endpoint driftloop-a",
+            *(f"endpoint_config driftloop-a-v{number}" for number in (1, 2, 13)),
+            *(f"model driftloop-a-v{number}" for number in (1, 2, 13)),
+        ]
+
+    def test_packages_go_with_their_group(self) -> None:
+        """moto cannot delete model packages."""
+        sagemaker = boto3.client("sagemaker")
+        stubber = Stubber(sagemaker)
+        gone: Any = {"service_error_code": "ValidationException", "service_message": "Could not find it."}
+        for operation in ("delete_endpoint", "describe_endpoint"):
+            stubber.add_client_error(operation, **gone)
+        stubber.add_response("list_endpoint_configs", {"EndpointConfigs": []})
+        stubber.add_response("list_models", {"Models": []})
+        arns = [f"{ex.GROUP_ARN}/{number}" for number in (1, 2)]
+        fixed = {"CreationTime": 0, "ModelPackageStatus": "Completed"}
+        summaries = [{"ModelPackageArn": arn, **fixed} for arn in arns]
+        stubber.add_response(
+            "list_model_packages", {"ModelPackageSummaryList": summaries}, {"ModelPackageGroupName": ex.BASE}
+        )
+        stubber.add_response("delete_model_package", {}, {"ModelPackageName": arns[0]})
+        stubber.add_client_error("delete_model_package", **gone)
+        with stubber:
+            assert EndpointRemoval(sagemaker).remove(ex.BASE) == [f"model package {arns[0]}"]
+        stubber.assert_no_pending_responses()
+
+    def test_it_can_be_repeated_and_needs_nothing_to_be_there(self, aws: Callable[[str], Any]) -> None:
+        sagemaker = aws("sagemaker")
+        assert EndpointRemoval(sagemaker).remove("driftloop-never-deployed") == []
+        self._deploy(sagemaker, "driftloop-a", 1)
+        assert EndpointRemoval(sagemaker).remove("driftloop-a") != []
+        assert EndpointRemoval(sagemaker).remove("driftloop-a") == []
+
+    def test_an_endpoint_that_does_not_go_is_an_error(self, aws: Callable[[str], Any]) -> None:
+        sagemaker = aws("sagemaker")
+        self._deploy(sagemaker, "driftloop-a", 1)
+        with pytest.raises(TimeoutError, match="still there after 0 s"):
+            EndpointRemoval(sagemaker, wait_seconds=0).remove("driftloop-a")

@@ -1,0 +1,186 @@
+"""The ledger: every move is a conditional write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from driftloop.aws.ledger import LEASE, DynamoLedger
+from driftloop.ports import Ledger, RetryableError
+from driftloop.retraining.episode import Status
+from tests.contract.conftest import BOTH
+from tests.fakes import FakeLedger
+from tests.fakes import examples as ex
+
+HOUR = timedelta(hours=1)
+TABLE = "ledger"
+
+
+def create_table(dynamodb: Any) -> None:
+    """As the platform stack makes it."""
+    dynamodb.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "model", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("model", "item")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+@pytest.fixture
+def ledger(kind: str, aws: Callable[[str], Any]) -> Ledger:
+    if kind == "fake":
+        return FakeLedger()
+    create_table(aws("dynamodb"))
+    return DynamoLedger(aws("dynamodb"), TABLE)
+
+
+@BOTH
+class TestLedger:
+    def test_nothing_is_known_at_first(self, ledger: Ledger) -> None:
+        assert ledger.champion(ex.NAME) is None
+        assert ledger.deployment(ex.NAME) is None
+        assert ledger.episode(ex.NAME, "x") is None
+        assert ledger.episodes(ex.NAME, ex.START) == []
+
+    def test_a_champion_is_read_as_it_was_written(self, ledger: Ledger) -> None:
+        ledger.set_champion(ex.NAME, ex.champion(1))
+        ledger.set_champion(ex.NAME, ex.champion(2, previous="v1"))
+        assert ledger.champion(ex.NAME) == ex.champion(2, previous="v1")
+        assert ledger.champion("other") is None
+
+    def test_a_deployment_goes_on_only_from_where_it_is(self, ledger: Ledger) -> None:
+        first, updating, second = ex.deployment(1, "prepared"), ex.deployment(1, "updating"), ex.deployment(2)
+        assert not ledger.set_deployment(ex.NAME, updating, first)
+        assert ledger.set_deployment(ex.NAME, first, None)
+        assert not ledger.set_deployment(ex.NAME, second, None)
+        assert not ledger.set_deployment(ex.NAME, second, updating)
+        assert not ledger.set_deployment(ex.NAME, second, ex.deployment(2, "prepared"))
+        assert ledger.set_deployment(ex.NAME, updating, first)
+        assert ledger.deployment(ex.NAME) == updating
+        assert ledger.set_deployment(ex.NAME, second, updating)
+        assert ledger.deployment(ex.NAME) == second
+
+    def test_a_claim_takes_the_lease(self, ledger: Ledger) -> None:
+        one, two = ex.episode(cause="one"), ex.episode(cause="two")
+        assert ledger.claim(one, ex.START)
+        assert not ledger.claim(two, ex.START)
+        assert ledger.episode(ex.NAME, one.id) == one
+        assert ledger.episode(ex.NAME, two.id) is None
+        assert ledger.episodes(ex.NAME, ex.START) == [one]
+
+    def test_the_same_claim_twice_is_one(self, ledger: Ledger) -> None:
+        assert ledger.claim(ex.episode(), ex.START)
+        assert not ledger.claim(ex.episode(), ex.START)
+        assert not ledger.claim(ex.episode(), ex.START + 2 * LEASE)
+        assert len(ledger.episodes(ex.NAME, ex.START)) == 1
+
+    def test_models_have_leases_of_their_own(self, ledger: Ledger) -> None:
+        assert ledger.claim(ex.episode(), ex.START)
+        assert ledger.claim(replace(ex.episode(), model="other"), ex.START)
+
+    def test_an_end_gives_the_lease_back(self, ledger: Ledger) -> None:
+        one = ex.episode(cause="one")
+        ledger.claim(one, ex.START)
+        assert ledger.move(one.moved(Status.FAILED, ex.START), Status.REQUESTED)
+        assert ledger.claim(ex.episode(cause="two"), ex.START)
+
+    def test_a_move_that_is_no_end_keeps_the_lease(self, ledger: Ledger) -> None:
+        one = ex.episode(cause="one")
+        ledger.claim(one, ex.START)
+        assert ledger.move(one.moved(Status.STARTED, ex.START), Status.REQUESTED)
+        assert not ledger.claim(ex.episode(cause="two"), ex.START)
+
+    def test_a_lease_runs_out_and_its_old_owner_does_not_end_the_new_one(self, ledger: Ledger) -> None:
+        one, two = ex.episode(cause="one"), ex.episode(cause="two", at=ex.START + 2 * LEASE)
+        ledger.claim(one, ex.START)
+        assert not ledger.claim(two, ex.START + LEASE)
+        assert ledger.claim(two, ex.START + LEASE + HOUR)
+        assert ledger.move(one.moved(Status.FAILED, ex.START), Status.REQUESTED)
+        assert not ledger.claim(ex.episode(cause="three"), ex.START + LEASE + HOUR)
+
+    def test_a_clock_that_is_behind_takes_no_lease(self, ledger: Ledger) -> None:
+        ledger.claim(ex.episode(cause="one"), ex.START)
+        assert not ledger.claim(ex.episode(cause="two"), ex.START - HOUR)
+
+    def test_only_the_expected_status_moves(self, ledger: Ledger) -> None:
+        one = ex.episode()
+        started = one.moved(Status.STARTED, ex.START)
+        assert not ledger.move(started, Status.REQUESTED)  # never recorded
+        ledger.claim(one, ex.START)
+        assert ledger.move(started, Status.REQUESTED)
+        assert not ledger.move(started, Status.REQUESTED)
+        assert not ledger.move(one.moved(Status.FAILED, ex.START), Status.REQUESTED)
+        assert ledger.episode(ex.NAME, one.id) == started
+
+    def test_a_record_takes_no_lease_and_is_made_once(self, ledger: Ledger) -> None:
+        refused = ex.episode(Status.REFUSED)
+        assert ledger.record(refused)
+        assert not ledger.record(refused)
+        assert ledger.claim(ex.episode(cause="other"), ex.START)
+        assert ledger.episode(ex.NAME, refused.id) == refused
+
+    def test_episodes_come_oldest_first_since_a_time(self, ledger: Ledger) -> None:
+        made = [ex.episode(Status.REFUSED, ex.START + n * HOUR, str(n)) for n in (3, 1, 2, 0)]
+        for episode in made:
+            ledger.record(episode)
+        ledger.record(replace(made[0], model="other", id="x"))
+        assert ledger.episodes(ex.NAME, ex.START + HOUR) == [made[1], made[2], made[0]]
+
+    def test_an_episode_is_read_as_it_was_written(self, ledger: Ledger) -> None:
+        episode = ex.episode().moved(Status.STARTED, ex.START).moved(Status.FAILED, ex.START + HOUR, "why: \u00fc\n")
+        full = replace(episode, pipeline_execution_arn="arn:1", model_package_arn="arn:2")
+        ledger.record(full)
+        assert ledger.episode(ex.NAME, full.id) == full
+
+
+def test_many_episodes_are_all_read(aws: Callable[[str], Any]) -> None:
+    create_table(aws("dynamodb"))
+    ledger = DynamoLedger(aws("dynamodb"), TABLE)
+    for number in range(30):  # 1.5 MB: more than one page
+        long = replace(ex.episode(Status.REFUSED, cause=str(number)), reason="x" * 50_000)
+        ledger.record(long)
+    assert len(ledger.episodes(ex.NAME, ex.START)) == 30
+
+
+class _LeaseTaken:
+    """A table where another episode takes the expired lease between the look and the write."""
+
+    def __init__(self, dynamodb: Any) -> None:
+        self._dynamodb = dynamodb
+        self.rival = ex.episode(cause="rival", at=ex.START + 2 * LEASE)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dynamodb, name)
+
+    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> Any:  # noqa: N803 - the API's name
+        if any("Delete" in item for item in TransactItems):
+            assert DynamoLedger(self._dynamodb, TABLE).claim(self.rival, ex.START + 2 * LEASE)
+        return self._dynamodb.transact_write_items(TransactItems=TransactItems)
+
+
+def test_a_lease_that_passes_on_in_that_moment_does_not_stop_the_end(aws: Callable[[str], Any]) -> None:
+    create_table(aws("dynamodb"))
+    ledger = DynamoLedger(_LeaseTaken(aws("dynamodb")), TABLE)
+    one = ex.episode()
+    ledger.claim(one, ex.START)
+    assert ledger.move(one.moved(Status.FAILED, ex.START), Status.REQUESTED)
+    assert not ledger.claim(ex.episode(cause="three"), ex.START + 2 * LEASE)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("TransactionConflict", RetryableError), ("ThrottlingError", ClientError), ("None", ClientError)],
+)
+def test_a_transaction_that_fails_for_another_reason_is_no_answer(code: str, error: type[Exception]) -> None:
+    class Failing:
+        def transact_write_items(self, **_: Any) -> None:
+            response: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": [{"Code": code}]}
+            raise ClientError(response, "TransactWriteItems")
+
+    with pytest.raises(error):
+        DynamoLedger(Failing(), TABLE).record(ex.episode())

@@ -1,0 +1,82 @@
+"""Object storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from driftloop.aws.objects import S3Objects, parse_uri
+from driftloop.ports import NotFoundError, Objects
+from tests.contract.conftest import BOTH
+from tests.fakes import FakeObjects
+
+BUCKET = "live-bucket"
+
+
+@pytest.fixture
+def objects(kind: str, aws: Callable[[str], Any]) -> Objects:
+    if kind == "fake":
+        return FakeObjects()
+    s3 = aws("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return S3Objects(s3)
+
+
+@BOTH
+class TestObjects:
+    def test_what_is_written_is_read(self, objects: Objects) -> None:
+        objects.write(BUCKET, "a/b", b"one")
+        objects.write(BUCKET, "a/b", b"\x00two\n")
+        assert objects.read(BUCKET, "a/b") == b"\x00two\n"
+
+    @pytest.mark.parametrize(
+        "lines",
+        [[], [b"one"], [b"one\n"], [b"one\r\n", b"\n", b"two\n", b"three"], [b"x" * 3_000_000 + b"\n", b"y"]],
+        ids=["none", "no-end", "one", "mixed", "long"],
+    )
+    def test_lines_keep_their_ends(self, objects: Objects, lines: list[bytes]) -> None:
+        objects.write(BUCKET, "key", b"".join(lines))
+        assert list(objects.lines(BUCKET, "key")) == lines
+
+    def test_keys_are_sorted_and_below_the_prefix(self, objects: Objects) -> None:
+        for key in ("b/2", "b/10", "a/1", "bc/1", "b"):
+            objects.write(BUCKET, key, b"")
+        assert objects.keys(BUCKET, "b/") == ["b/10", "b/2"]
+        assert objects.keys(BUCKET, "z/") == []
+        assert len(objects.keys(BUCKET, "")) == 5
+
+    def test_more_keys_than_a_page_holds(self, objects: Objects) -> None:
+        for number in range(1001):
+            objects.write(BUCKET, f"many/{number:04d}", b"")
+        assert len(objects.keys(BUCKET, "many/")) == 1001
+
+    def test_what_is_not_there(self, objects: Objects) -> None:
+        objects.write(BUCKET, "there", b"")
+        for bucket, key in ((BUCKET, "gone"), ("no-bucket", "there")):
+            with pytest.raises(NotFoundError, match=f"s3://{bucket}/{key} does not exist"):
+                objects.read(bucket, key)
+            with pytest.raises(NotFoundError):
+                list(objects.lines(bucket, key))
+
+
+def test_a_version_is_read_even_when_it_has_been_replaced(aws: Callable[[str], Any]) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    fake, real = FakeObjects(), S3Objects(s3)
+    for content in (b"old\n", b"new\n"):
+        version = s3.put_object(Bucket=BUCKET, Key="k", Body=content)["VersionId"]
+        assert list(real.lines(BUCKET, "k", version)) == [content]
+        assert list(fake.lines(BUCKET, "k", fake.put(BUCKET, "k", content))) == [content]
+    first = s3.list_object_versions(Bucket=BUCKET, Prefix="k")["Versions"][-1]["VersionId"]
+    assert list(real.lines(BUCKET, "k", first)) == list(fake.lines(BUCKET, "k", "0")) == [b"old\n"]
+
+
+def test_uris() -> None:
+    assert parse_uri("s3://bucket/a/b c") == ("bucket", "a/b c")
+    for bad in ("bucket/a", "s3://bucket", "s3://bucket/", "http://bucket/a", ""):
+        with pytest.raises(ValueError, match="not an S3 object"):
+            parse_uri(bad)

@@ -1,0 +1,205 @@
+"""Deployed models, notifications and pipelines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from driftloop.aws.models import SsmModels
+from driftloop.aws.notifier import SnsNotifier
+from driftloop.aws.pipelines import SageMakerPipelines
+from driftloop.ports import Models, NotFoundError, Notifier, Pipelines, RetryableError, TerminalError
+from tests.contract.conftest import BOTH
+from tests.fakes import FakeModels, FakeNotifier, FakePipelines
+from tests.fakes import examples as ex
+
+ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/driftloop-late-train/execution/abcdef123456"
+
+
+def put_parameter(ssm: Any, **parts: Any) -> None:
+    """What a model's stack writes."""
+    resources = vars(ex.model().resources)
+    value = json.dumps({"spec": ex.spec(**parts), "resources": resources})
+    ssm.put_parameter(Name=f"/driftloop/models/{ex.NAME}", Value=value, Type="String", Overwrite=True)
+
+
+@pytest.fixture
+def models(kind: str, aws: Callable[[str], Any]) -> Models:
+    if kind == "fake":
+        return FakeModels(ex.model())
+    put_parameter(aws("ssm"))
+    return SsmModels(aws("ssm"))
+
+
+@BOTH
+class TestModels:
+    def test_a_deployed_model(self, models: Models) -> None:
+        assert models.get(ex.NAME) == ex.model()
+        assert models.get(ex.NAME).schema == ex.SCHEMA
+
+    def test_a_model_that_is_not_deployed(self, models: Models) -> None:
+        with pytest.raises(NotFoundError, match="'gone' is not deployed"):
+            models.get("gone")
+
+
+def test_a_warm_function_reads_a_model_once_a_minute(aws: Callable[[str], Any]) -> None:
+    ssm, now = aws("ssm"), [100.0]
+    put_parameter(ssm)
+    models = SsmModels(ssm, seconds=60, monotonic=lambda: now[0])
+    assert models.get(ex.NAME).spec["gate"]["margin"] == 0
+    put_parameter(ssm, gate={"margin": 0.5})
+    now[0] += 59.9
+    assert models.get(ex.NAME).spec["gate"]["margin"] == 0
+    now[0] += 0.1
+    assert models.get(ex.NAME).spec["gate"]["margin"] == 0.5
+
+
+def test_a_model_that_comes_later_is_found(aws: Callable[[str], Any]) -> None:
+    models = SsmModels(aws("ssm"))
+    with pytest.raises(NotFoundError):
+        models.get(ex.NAME)
+    put_parameter(aws("ssm"))
+    assert models.get(ex.NAME) == ex.model()
+
+
+Inbox = Callable[[], list[tuple[str, str]]]
+
+
+@pytest.fixture
+def notified(kind: str, aws: Callable[[str], Any]) -> tuple[Notifier, Inbox]:
+    if kind == "fake":
+        fake = FakeNotifier()
+        return fake, lambda: fake.messages
+    sns, sqs = aws("sns"), aws("sqs")
+    topic = sns.create_topic(Name="people")["TopicArn"]
+    queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    def inbox() -> list[tuple[str, str]]:
+        bodies = [json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=queue)["Messages"]]
+        return [(body["Subject"], body["Message"]) for body in bodies]
+
+    return SnsNotifier(sns, topic), inbox
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("subject", "arrives"),
+    [("short", "short"), ("two\nlines\tand  more", "two lines and more"), ("x" * 200, "x" * 100)],
+    ids=["short", "lines", "long"],
+)
+def test_people_are_told(notified: tuple[Notifier, Inbox], subject: str, arrives: str) -> None:
+    notifier, inbox = notified
+    notifier.publish(subject, "first line\nsecond line")
+    assert inbox() == [(arrives, "first line\nsecond line")]
+
+
+def _stubbed(*answers: tuple[str, dict[str, Any], dict[str, Any]], error: dict[str, Any] | None = None) -> Any:
+    sagemaker = boto3.client("sagemaker")
+    stubber = Stubber(sagemaker)
+    for operation, answer, expected in answers:
+        stubber.add_response(operation, answer, expected)
+    if error:
+        stubber.add_client_error("start_pipeline_execution", **error)
+    stubber.activate()
+    return sagemaker
+
+
+@pytest.fixture
+def pipelines(kind: str) -> Pipelines:
+    """moto ignores the client request token, so the adapter is checked against the API's model instead."""
+    if kind == "fake":
+        return FakePipelines()
+    expected = {
+        "PipelineName": ex.BASE,
+        "PipelineParameters": [{"Name": "Trigger", "Value": "drift"}, {"Name": "WindowEnd", "Value": "b"}],
+        "ClientRequestToken": "t" * 32,
+    }
+    start = ("start_pipeline_execution", {"PipelineExecutionArn": ARN}, expected)
+    return SageMakerPipelines(_stubbed(start, start))
+
+
+@BOTH
+def test_the_same_token_gives_the_same_execution(pipelines: Pipelines) -> None:
+    parameters = {"WindowEnd": "b", "Trigger": "drift"}
+    first = pipelines.start(ex.BASE, parameters, "t" * 32)
+    assert f":pipeline/{ex.BASE}/execution/" in first
+    assert pipelines.start(ex.BASE, parameters, "t" * 32) == first
+
+
+def test_the_fakes_tokens_tell_executions_apart() -> None:
+    fake = FakePipelines()
+    assert fake.start(ex.BASE, {}, "a") != fake.start(ex.BASE, {}, "b")
+
+
+def test_a_pipeline_that_exists_starts(aws: Callable[[str], Any]) -> None:
+    sagemaker = aws("sagemaker")
+    sagemaker.create_pipeline(
+        PipelineName=ex.BASE, PipelineDefinition="{}", ClientRequestToken="c" * 32, RoleArn=ex.ROLE
+    )
+    arn = SageMakerPipelines(sagemaker).start(ex.BASE, {"Trigger": "drift"}, "t" * 32)
+    assert sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineArn"].endswith(ex.BASE)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("ThrottlingException", 400, RetryableError),
+        ("ConflictException", 400, RetryableError),
+        ("ResourceLimitExceeded", 400, RetryableError),
+        ("SomethingNew", 503, RetryableError),
+        ("ResourceNotFound", 400, TerminalError),
+        ("ValidationException", 400, TerminalError),
+        ("AccessDeniedException", 403, TerminalError),
+    ],
+)
+def test_whether_another_try_can_help(code: str, status: int, error: type[Exception]) -> None:
+    sagemaker = _stubbed(error={"service_error_code": code, "http_status_code": status})
+    with pytest.raises(error, match=code):
+        SageMakerPipelines(sagemaker).start(ex.BASE, {}, "t" * 32)
+
+
+def _steps(*steps: tuple[str, str, str | None]) -> dict[str, Any]:
+    return {
+        "PipelineExecutionSteps": [
+            {"StepName": name, "StepStatus": status, **({"FailureReason": why} if why else {})}
+            for name, status, why in steps
+        ]
+    }
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("steps", "failure"),
+    [
+        ([("Prepare", "Succeeded", None)], ("", "")),
+        ([("Train", "Failed", "out of memory"), ("Prepare", "Succeeded", None)], ("Train", "out of memory")),
+        ([("Train", "Failed", None)], ("Train", "no reason given")),
+    ],
+    ids=["none", "one", "no-reason"],
+)
+def test_why_an_execution_failed(kind: str, steps: list[tuple[str, str, str | None]], failure: tuple[str, str]) -> None:
+    pipelines: Pipelines = FakePipelines(failures={ARN: failure})
+    if kind == "aws":
+        listed = ("list_pipeline_execution_steps", _steps(*steps), {"PipelineExecutionArn": ARN})
+        pipelines = SageMakerPipelines(_stubbed(listed))
+    assert pipelines.failure(ARN) == failure
+
+
+def test_the_failed_step_may_be_on_a_later_page() -> None:
+    first = {**_steps(("Prepare", "Succeeded", None)), "NextToken": "more"}
+    pages = [
+        ("list_pipeline_execution_steps", first, {"PipelineExecutionArn": ARN}),
+        (
+            "list_pipeline_execution_steps",
+            _steps(("Train", "Failed", "why")),
+            {"PipelineExecutionArn": ARN, "NextToken": "more"},
+        ),
+    ]
+    assert SageMakerPipelines(_stubbed(*pages)).failure(ARN) == ("Train", "why")

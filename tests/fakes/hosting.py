@@ -1,0 +1,88 @@
+"""SageMaker packages and endpoints in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from driftloop.ports import (
+    EndpointState,
+    NotFoundError,
+    Package,
+    RetryableError,
+    RolloutPlan,
+    ServingPlan,
+    TerminalError,
+)
+
+
+class FakeHosting:
+    """Endpoints stay busy until ``settle`` is called, as real ones do for minutes."""
+
+    def __init__(self, *packages: Package) -> None:
+        self._packages = {package.arn: package for package in packages}
+        self._endpoints: dict[str, EndpointState] = {}
+        self._asked: dict[str, str] = {}
+        self.plans: dict[str, ServingPlan] = {}
+        """Models and endpoint configurations that exist."""
+        self.rollouts: list[tuple[str, RolloutPlan]] = []
+        self.rejected: dict[str, str] = {}
+
+    def add(self, package: Package) -> None:
+        """Register a version."""
+        self._packages[package.arn] = package
+
+    def package(self, arn: str) -> Package:
+        """One package version. Raises NotFoundError."""
+        if arn not in self._packages:
+            raise NotFoundError(f"{arn} does not exist")
+        return self._packages[arn]
+
+    def endpoint(self, name: str) -> EndpointState | None:
+        """State of an endpoint."""
+        return self._endpoints.get(name)
+
+    def prepare(self, package: Package, plan: ServingPlan) -> None:
+        """Create the model and the endpoint configuration unless they exist."""
+        if not package.image:
+            raise TerminalError(f"{package.arn} has no image")
+        self.plans.setdefault(plan.name, plan)
+
+    def create(self, endpoint: str, config: str) -> None:
+        """Create an endpoint unless it exists."""
+        if endpoint not in self._endpoints:
+            self._require(config)
+            self._endpoints[endpoint] = EndpointState("Creating", config, "")
+            self._asked[endpoint] = config
+
+    def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
+        """Start a blue/green update; the old configuration is reported until it has ended."""
+        state = self._endpoints.get(endpoint)
+        if state is None or state.status != "InService":
+            raise RetryableError(f"update_endpoint: {endpoint} cannot be updated now")
+        self._require(config)
+        self._endpoints[endpoint] = replace(state, status="Updating")
+        self._asked[endpoint] = config
+        self.rollouts.append((config, plan))
+
+    def remove(self, endpoint: str) -> None:
+        """Delete an endpoint if it exists."""
+        self._endpoints.pop(endpoint, None)
+
+    def reject(self, package_arn: str, reason: str) -> None:
+        """Take the approval of a version back."""
+        self._packages[package_arn] = replace(self.package(package_arn), approval="Rejected")
+        self.rejected[package_arn] = reason
+
+    def retire(self, name: str) -> None:
+        """Delete a configuration and its model if they exist."""
+        self.plans.pop(name, None)
+
+    def settle(self, endpoint: str, *, failure: str = "", status: str = "InService") -> None:
+        """Let what was asked of an endpoint end: well, or in a silent rollback, or as another status."""
+        state = self._endpoints[endpoint]
+        config = state.config if failure else self._asked[endpoint]
+        self._endpoints[endpoint] = EndpointState(status, config, failure)
+
+    def _require(self, config: str) -> None:
+        if config not in self.plans:
+            raise RetryableError(f"configuration {config} does not exist")

@@ -1,0 +1,45 @@
+"""Object storage in memory, with versions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from driftloop.ports import NotFoundError
+
+
+class FakeObjects:
+    """Buckets as dictionaries; ``reads`` counts how often each key was read."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, str], list[bytes]] = {}
+        self.reads: Counter[str] = Counter()
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """A whole object. Raises NotFoundError."""
+        return self._get(bucket, key, None)
+
+    def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
+        """Lines of an object with their line ends. Raises NotFoundError."""
+        yield from self._get(bucket, key, version).splitlines(keepends=True)
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        """Create or replace an object."""
+        self._versions.setdefault((bucket, key), []).append(content)
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """Keys below a prefix, sorted."""
+        return sorted(key for where, key in self._versions if where == bucket and key.startswith(prefix))
+
+    def put(self, bucket: str, key: str, content: bytes) -> str:
+        """As a client would: write an object and get its version."""
+        self.write(bucket, key, content)
+        return str(len(self._versions[bucket, key]) - 1)
+
+    def _get(self, bucket: str, key: str, version: str | None) -> bytes:
+        self.reads[key] += 1
+        versions = self._versions.get((bucket, key), [])
+        try:
+            return versions[int(version) if version else -1]
+        except IndexError:
+            raise NotFoundError(f"s3://{bucket}/{key} does not exist") from None

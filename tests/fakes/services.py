@@ -1,0 +1,83 @@
+"""Clock, deployed models, pipelines and notifications in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from driftloop.ports import DriftloopError, Model, NotFoundError
+
+
+@dataclass
+class FakeClock:
+    """Stands still until it is told otherwise."""
+
+    time: datetime
+
+    def now(self) -> datetime:
+        """Current time."""
+        return self.time
+
+    def advance(self, **period: float) -> None:
+        """Move on, e.g. ``advance(days=1)``."""
+        self.time += timedelta(**period)
+
+
+class FakeModels:
+    """Deployed models by name."""
+
+    def __init__(self, *models: Model) -> None:
+        self._models = {model.name: model for model in models}
+
+    def get(self, name: str) -> Model:
+        """One model. Raises NotFoundError."""
+        if name not in self._models:
+            raise NotFoundError(f"model {name!r} is not deployed")
+        return self._models[name]
+
+
+@dataclass
+class FakePipelines:
+    """Pipelines that start, once per token. ``fault`` is raised by the next start; ``failures`` maps executions."""
+
+    names: tuple[str, ...] = ()
+    """Pipelines that exist; none given means any."""
+    fault: DriftloopError | None = None
+    failures: dict[str, tuple[str, str]] = field(default_factory=dict)
+    started: dict[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
+    """Execution ARN -> pipeline and parameters."""
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def start(self, pipeline: str, parameters: Mapping[str, str], token: str) -> str:
+        """Start an execution, once per token."""
+        if self.fault:
+            fault, self.fault = self.fault, None
+            raise fault
+        if self.names and pipeline not in self.names:
+            raise NotFoundError(f"{pipeline} does not exist")
+        if token not in self._tokens:
+            arn = f"arn:aws:sagemaker:eu-central-1:123456789012:pipeline/{pipeline}/execution/{len(self._tokens):012d}"
+            self._tokens[token] = arn
+            self.started[arn] = (pipeline, dict(parameters))
+        return self._tokens[token]
+
+    def failure(self, execution_arn: str) -> tuple[str, str]:
+        """Name of the failed step and its reason."""
+        return self.failures.get(execution_arn, ("", ""))
+
+
+@dataclass
+class FakeNotifier:
+    """Keeps what people were told."""
+
+    messages: list[tuple[str, str]] = field(default_factory=list)
+
+    def publish(self, subject: str, message: str) -> None:
+        """Keep one message."""
+        self.messages.append((" ".join(subject.split())[:100], message))
+
+    @property
+    def subjects(self) -> list[str]:
+        """Subjects so far."""
+        return [subject for subject, _ in self.messages]

@@ -1,0 +1,84 @@
+"""One synth for all tests of a session: importing CDK alone takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from driftloop.spec import find_models
+from infra.app import app
+from infra.packaging import ROOT, package_functions, package_steps
+from tests.infra.rendering import Template
+
+HOST = {"driftloop:platform": "host"}
+HOURLY = """\
+name: card_fraud
+owner: risk@example.com
+description: Costs ${amount} of the customer
+task: binary_classification
+data:
+  id: payment_id
+  time: paid_at
+  label: fraud
+  label_delay: 2d
+  features: {amount: number, country: category}
+training: {instance: ml.c5.xlarge, max_runtime: 2h}
+monitoring: {window: 6h, datapoints: 2, of: 4}
+retraining: {on: [quality, schedule], every: 14d}
+"""
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The model files of the repository."""
+    return ROOT / "models"
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """What the app publishes."""
+    package_functions("host")
+    package_steps()
+
+
+@pytest.fixture(scope="session")
+def assembly(models: Path, built: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app as it is, synthesised."""
+    folder = tmp_path_factory.mktemp("assembly")
+    app(models, HOST, outdir=folder).synth()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def platform(assembly: Path) -> Template:
+    return Template.load(assembly, "driftloop-platform")
+
+
+@pytest.fixture(scope="session")
+def flights(assembly: Path) -> Template:
+    return Template.load(assembly, "driftloop-flight-delay")
+
+
+@pytest.fixture(scope="session")
+def two_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the repository's model and another one that differs in everything that templates depend on."""
+    folder = tmp_path_factory.mktemp("models")
+    (spec,) = find_models(models)
+    for name, text in ((spec.name, (models / spec.name / "model.yaml").read_text()), ("card_fraud", HOURLY)):
+        (folder / name).mkdir()
+        (folder / name / "model.yaml").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def disposable(two_models: Path, built: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models, on a platform whose data go with it."""
+    folder = tmp_path_factory.mktemp("disposable")
+    app(two_models, {**HOST, "driftloop:retain": "false"}, outdir=folder).synth()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fraud(disposable: Path) -> Template:
+    return Template.load(disposable, "driftloop-card-fraud")

@@ -1,0 +1,150 @@
+"""start_retraining, track_episode, deploy_model and confirm_deployment, called as Lambda calls them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from driftloop.retraining.episode import Status
+from functions.confirm_deployment.handler import handler as confirm_deployment
+from functions.deploy_model.handler import handler as deploy_model
+from functions.start_retraining.handler import handler as start_retraining
+from functions.track_episode.handler import handler as track_episode
+from tests.events import batch, event
+from tests.fakes import examples as ex
+from tests.unit.functions.conftest import Account, Context
+
+DONE: dict[str, Any] = {"batchItemFailures": []}
+FAILED = {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+
+
+def _alarm(value: str = "ALARM", name: str = "driftloop-late-train-drift") -> dict[str, Any]:
+    made = event("alarm_state_change")
+    made["detail"]["state"]["value"] = value
+    made["detail"]["alarmName"] = name
+    return made
+
+
+def _ended(account: Account, status: str = "Succeeded") -> dict[str, Any]:
+    made = event("pipeline_execution_status_change")
+    made["detail"]["pipelineExecutionArn"] = account.episodes()[-1].pipeline_execution_arn
+    made["detail"]["currentPipelineExecutionStatus"] = status
+    return made
+
+
+def test_an_alarm_starts_the_pipeline_once(account: Account, context: Context) -> None:
+    assert start_retraining(batch(_alarm(), _alarm()), context) == DONE
+    assert start_retraining(batch(_alarm()), context) == DONE
+    (episode,) = account.episodes()
+    assert (episode.status, str(episode.trigger)) == (Status.STARTED, "drift")
+    assert episode.reason.startswith("Threshold Crossed: 3 out of the last 3")
+    executions = account.client("sagemaker").list_pipeline_executions(PipelineName=ex.BASE)
+    assert len(executions["PipelineExecutionSummaries"]) == 1
+    parameters = account.client("sagemaker").list_pipeline_parameters_for_execution(
+        PipelineExecutionArn=episode.pipeline_execution_arn
+    )["PipelineParameters"]
+    assert {p["Name"]: p["Value"] for p in parameters}["EpisodeId"] == episode.id
+    assert account.told() == ["[driftloop] late_train: retraining started"]
+
+
+def test_an_alarm_that_ends_asks_for_nothing(account: Account, context: Context) -> None:
+    assert start_retraining(batch(_alarm("OK"), _alarm("INSUFFICIENT_DATA")), context) == DONE
+    assert account.episodes() == []
+
+
+def test_drift_and_quality_at_once_start_one(account: Account, context: Context) -> None:
+    quality = _alarm(name="driftloop-late-train-quality")
+    assert start_retraining(batch(_alarm(), quality), context) == DONE
+    assert sorted((e.status, e.rule) for e in account.episodes()) == [("refused", "alone"), ("started", "start")]
+
+
+@pytest.mark.parametrize(
+    ("name", "trigger", "status"),
+    [("retraining_requested", "manual", Status.STARTED), ("schedule", "schedule", Status.REFUSED)],
+)
+def test_other_requests(account: Account, context: Context, name: str, trigger: str, status: Status) -> None:
+    assert start_retraining(batch(event(name), event(name)), context) == DONE
+    (episode,) = account.episodes()
+    assert (str(episode.trigger), episode.status) == (trigger, status)
+
+
+def test_a_schedule_without_time_is_as_old_as_its_message(account: Account, context: Context) -> None:
+    sent = {"model": ex.NAME, "trigger": "schedule"}
+    assert start_retraining(batch(sent), context) == DONE
+    assert account.episodes()[0].opened_at.timestamp() == 1772499600
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "[]",
+        "{}",
+        {"detail-type": "Scheduled Event"},
+        {"model": ex.NAME, "trigger": "drift"},
+        {"model": "../../secret", "trigger": "schedule"},
+        {"detail-type": "Retraining Requested", "id": "1", "time": "2026-03-03T00:00:00Z", "detail": {"model": "a b"}},
+        {"detail-type": "CloudWatch Alarm State Change", "detail": {"alarmName": "x"}},
+        _alarm(name="driftloop-late-train-errors"),
+        _alarm(name="somebody-elses-drift"),
+        _alarm(name="driftloop-never-deployed-drift"),
+    ],
+    ids=lambda body: json.dumps(body)[:40],
+)
+def test_what_is_no_request_goes_to_the_dead_letters(account: Account, context: Context, body: object) -> None:
+    assert start_retraining(batch(body), context) == FAILED
+    assert account.episodes() == []
+
+
+def test_the_end_of_a_pipeline(account: Account, context: Context) -> None:
+    start_retraining(batch(_alarm()), context)
+    assert track_episode(batch(_ended(account, "Executing")), context) == DONE
+    assert account.episodes()[0].status is Status.STARTED
+    assert track_episode(batch(_ended(account), _ended(account)), context) == DONE
+    assert account.episodes()[0].status is Status.CANDIDATE
+
+
+def test_the_end_of_a_pipeline_that_somebody_started_by_hand(account: Account, context: Context) -> None:
+    assert track_episode(batch(event("pipeline_execution_status_change")), context) == DONE
+
+
+def test_the_end_that_overtakes_the_start_comes_back(account: Account, context: Context) -> None:
+    account.ledger.claim(ex.episode(), ex.START)
+    assert track_episode(batch(event("pipeline_execution_status_change")), context) == FAILED
+
+
+def test_a_version_from_approval_to_service(account: Account, context: Context) -> None:
+    start_retraining(batch(_alarm()), context)
+    track_episode(batch(_ended(account)), context)
+    (episode,) = account.episodes()
+    arn = account.register(ex.package(1, episode.id))
+    approved = event("model_package_state_change")
+    assert approved["detail"]["ModelPackageArn"] == arn
+    assert deploy_model(batch(approved, approved), context) == DONE
+    assert account.episodes()[0].status is Status.ROLLING_OUT
+
+    for name in ("endpoint_deployment_state_change", "endpoint_state_change", "endpoint_state_change"):
+        assert confirm_deployment(batch(event(name)), context) == DONE
+    champion = account.ledger.champion(ex.NAME)
+    assert champion is not None
+    assert (champion.version, champion.config, champion.package_arn) == (1, f"{ex.BASE}-v1", arn)
+    assert account.episodes()[0].status is Status.PROMOTED
+    assert account.told()[-1] == "[driftloop] late_train: version 1 serves"
+    assert deploy_model(batch(approved), context) == DONE
+
+
+def test_an_approval_of_a_version_that_is_gone(account: Account, context: Context) -> None:
+    assert deploy_model(batch(event("model_package_state_change")), context) == FAILED
+
+
+def test_an_endpoint_that_nobody_rolls_out(account: Account, context: Context) -> None:
+    assert confirm_deployment(batch(event("endpoint_state_change")), context) == DONE
+
+
+@pytest.mark.parametrize("handler", [track_episode, deploy_model, confirm_deployment])
+@pytest.mark.parametrize("body", ["", "{}", '{"detail": 5}', "null"])
+def test_a_malformed_event_goes_back(account: Account, context: Context, handler: Any, body: str) -> None:
+    assert handler(batch(body), context) == FAILED

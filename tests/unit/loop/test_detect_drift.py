@@ -1,0 +1,150 @@
+"""A window is judged on each object once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from driftloop.monitoring.baseline import Windowing, build_baseline
+from driftloop.monitoring.report import DriftReport, Verdict
+from driftloop.ports import NotFoundError
+from tests.fakes import examples as ex
+from tests.unit.loop.world import World
+
+REPORT = f"reports/{ex.NAME}/2026-03-02T00:00:00Z.json"
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.serve()
+    return made
+
+
+def _detect(world: World) -> DriftReport:
+    report = world.detector.detect(ex.NAME, world.clock.now())
+    assert report is not None
+    return report
+
+
+def test_a_stable_window(world: World) -> None:
+    world.profile(world.captured(ex.traffic(100, seed=3)))
+    report = _detect(world)
+    assert (report.verdict, report.rows, report.version) == (Verdict.STABLE, 100, 1)
+    assert json.loads(world.objects.read(ex.LIVE, REPORT))["verdict"] == "stable"
+
+
+def test_a_shifted_window(world: World) -> None:
+    world.profile(world.captured(ex.traffic(100, shift=10)))
+    assert _detect(world).verdict is Verdict.SHIFTED
+
+
+def test_without_a_version_there_is_nothing_to_judge() -> None:
+    assert World().detector.detect(ex.NAME, ex.START) is None
+
+
+def test_without_traffic_there_is_not_enough_data(world: World) -> None:
+    report = _detect(world)
+    assert (report.verdict, report.rows, report.features) == (Verdict.NOT_ENOUGH_DATA, 0, [])
+
+
+def test_an_object_counts_once_whatever_batches_it_was_delivered_in(world: World) -> None:
+    one, two = world.captured(ex.traffic(30, seed=1), "a"), world.captured(ex.traffic(30, seed=2), "b")
+    world.profile(one)
+    world.profile(one, two)
+    world.profile(two)
+    assert _detect(world).rows == 60
+
+
+def test_an_object_that_spans_midnight_counts_on_both_days(world: World) -> None:
+    world.profile(world.captured(ex.traffic(80, days=2)))
+    assert _detect(world).rows == 40
+    world.clock.advance(days=1)
+    assert _detect(world).rows == 40
+
+
+def test_only_the_hours_of_the_window_count() -> None:
+    world = World()
+    world.models = type(world.models)(ex.model(monitoring={"window": "6h", "min_rows": 20, "smoothing": 2}))
+    world.serve()
+    world.profile(world.captured(ex.traffic(96)))
+    world.clock.time = ex.START + timedelta(hours=13)
+    report = _detect(world)
+    assert (report.rows, report.window.start) == (24, ex.START + timedelta(hours=6))
+
+
+def test_a_missing_baseline_is_an_error_and_no_verdict(world: World) -> None:
+    gone = replace(ex.champion(), baseline_uri="s3://artifact-bucket/gone.json")
+    world.ledger.set_champion(ex.NAME, gone)
+    with pytest.raises(NotFoundError, match=r"gone\.json"):
+        _detect(world)
+    assert world.objects.keys(ex.LIVE, "reports/") == []
+
+
+def test_profiles_of_another_baseline_do_not_mix(world: World) -> None:
+    world.profile(world.captured(ex.traffic(50)))
+    columns = ex.traffic(6000, days=30, seed=1)
+    other = build_baseline(ex.SCHEMA, columns, columns, {"line": 1, "delay": 1}, Windowing(86400, 20, 2, 0.01, 7))
+    world.objects.write(ex.ARTIFACTS, "other.json", other.to_json())
+    world.ledger.set_champion(ex.NAME, replace(ex.champion(2), baseline_uri=f"s3://{ex.ARTIFACTS}/other.json"))
+    assert _detect(world).rows == 0
+
+
+def _label_two_days(world: World) -> None:
+    """The two windows before the one that is judged have labels."""
+    columns = ex.traffic(400, ex.START - timedelta(days=1), days=2)
+    world.clock.time = ex.START + timedelta(days=1, hours=14)
+    world.profile(world.captured(columns))
+    world.join(world.arrived(f"labels/{ex.NAME}/a.jsonl", ex.labels(columns)))
+
+
+def test_quality_is_judged_when_labels_are_there(world: World) -> None:
+    _label_two_days(world)
+    report = _detect(world)
+    assert report.labelled_rows == 400
+    assert report.quality_loss is not None
+    assert 0 < report.quality_loss < 1
+
+
+def test_a_label_file_that_was_delivered_twice_counts_once(world: World) -> None:
+    _label_two_days(world)
+    again = world.arrived(f"labels/{ex.NAME}/b.jsonl", ex.labels(ex.traffic(400, ex.START - timedelta(days=1), days=2)))
+    world.join(again)
+    assert len(world.objects.keys(ex.LIVE, "labelled/")) == 4
+    assert _detect(world).labelled_rows == 400
+
+
+def test_quality_waits_until_all_windows_are_the_champions(world: World) -> None:
+    world.ledger.set_champion(ex.NAME, ex.champion(2, since=ex.START))
+    _label_two_days(world)
+    assert _detect(world).quality_loss is None
+
+
+def test_few_labels_say_nothing(world: World) -> None:
+    columns = ex.traffic(19)
+    world.profile(world.captured(columns))
+    world.clock.advance(hours=13)
+    world.join(world.arrived(f"labels/{ex.NAME}/a.jsonl", ex.labels(columns)))
+    assert (_detect(world).labelled_rows, _detect(world).quality_loss) == (0, None)
+
+
+def test_a_warm_function_reads_each_labelled_file_once(world: World) -> None:
+    _label_two_days(world)
+    first = _detect(world)
+    before = world.objects.reads.copy()
+    assert _detect(world) == first
+    files = world.objects.keys(ex.LIVE, "labelled/")
+    assert all(world.objects.reads[key] == before[key] == 1 for key in files)
+
+
+def test_a_broken_feed_publishes_no_scores(world: World) -> None:
+    columns = ex.traffic(100)
+    columns["delay"] = np.full(100, np.nan)
+    world.profile(world.captured(columns))
+    report = _detect(world)
+    assert report.verdict is Verdict.BROKEN_UPSTREAM
+    assert report.input_drift is report.prediction_drift is report.quality_loss is None

@@ -1,0 +1,328 @@
+"""From an approval to a version that serves, or to one that was rolled back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from driftloop.ports import (
+    Champion,
+    Deployment,
+    NotFoundError,
+    Package,
+    RetryableError,
+    RolloutPlan,
+    ServingPlan,
+    TerminalError,
+)
+from driftloop.retraining.episode import Episode, Status
+from tests.fakes import FakeHosting, FakeLedger, FakeModels
+from tests.fakes import examples as ex
+from tests.unit.loop.world import KEY, World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def _approve(world: World, version: int = 1, episode_id: str = "") -> str:
+    package = ex.package(version, episode_id)
+    world.hosting.add(package)
+    return world.deployer.approved(package.arn)
+
+
+def _serve(world: World, version: int = 1, episode_id: str = "") -> None:
+    _approve(world, version, episode_id)
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+
+
+def _champion(world: World) -> Champion:
+    champion = world.ledger.champion(ex.NAME)
+    assert champion is not None
+    return champion
+
+
+def _deployment(world: World) -> Deployment:
+    deployment = world.ledger.deployment(ex.NAME)
+    assert deployment is not None
+    return deployment
+
+
+def test_the_first_approval_creates_the_endpoint(world: World) -> None:
+    assert _approve(world) == f"version 1 is being rolled out to {ex.BASE}"
+    assert world.hosting.plans[f"{ex.BASE}-v1"] == ServingPlan(
+        f"{ex.BASE}-v1", ex.ROLE, "ml.m5.large", 1, "s3://live-bucket/capture", 100, KEY
+    )
+    assert world.confirmer.changed(ex.BASE) == "version 1 is on its way"
+    assert world.ledger.champion(ex.NAME) is None
+    world.hosting.settle(ex.BASE)
+    assert world.confirmer.changed(ex.BASE) == "version 1 serves"
+    assert _champion(world) == Champion(1, f"{ex.GROUP_ARN}/1", ex.BASELINE_URI, f"{ex.BASE}-v1", world.clock.now(), "")
+    assert _deployment(world).phase == "done"
+    assert world.notifier.subjects == ["[driftloop] late_train: version 1 serves"]
+
+
+def test_the_next_version_is_a_guarded_update(world: World) -> None:
+    _serve(world)
+    _approve(world, 2)
+    assert world.hosting.rollouts == [(f"{ex.BASE}-v2", RolloutPlan(100, 600, (f"{ex.BASE}-errors",)))]
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+    assert (_champion(world).version, _champion(world).previous_config) == (2, f"{ex.BASE}-v1")
+
+
+def test_several_instances_get_a_canary(world: World) -> None:
+    world.models = FakeModels(ex.model(serving={"count": 3}))
+    _serve(world)
+    _approve(world, 2)
+    assert world.hosting.rollouts[0][1].canary_percent == 10
+
+
+def test_an_approval_that_comes_twice_starts_one_rollout(world: World) -> None:
+    _serve(world)
+    _approve(world, 2)
+    assert "updating already" in _approve(world, 2)
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+    assert "not newer than champion 2" in _approve(world, 2)
+    assert len(world.hosting.rollouts) == 1
+
+
+def test_an_older_version_does_not_replace_a_newer_one(world: World) -> None:
+    _serve(world, 3)
+    assert "not newer than champion 3" in _approve(world, 2)
+
+
+def test_an_approval_that_was_taken_back_does_nothing(world: World) -> None:
+    package = ex.package(approval="Rejected")
+    world.hosting.add(package)
+    assert "is Rejected by now" in world.deployer.approved(package.arn)
+    assert world.hosting.plans == {}
+
+
+@pytest.mark.parametrize("properties", [{}, {"episode_id": "x"}])
+def test_a_version_without_baseline_is_refused(world: World, properties: dict[str, str]) -> None:
+    package = replace(ex.package(), properties=properties)
+    world.hosting.add(package)
+    with pytest.raises(TerminalError, match="has no baseline_uri"):
+        world.deployer.approved(package.arn)
+
+
+def test_a_version_that_is_gone(world: World) -> None:
+    with pytest.raises(NotFoundError):
+        world.deployer.approved(f"{ex.GROUP_ARN}/9")
+
+
+def test_a_second_rollout_waits_for_the_first(world: World) -> None:
+    _serve(world)
+    _approve(world, 2)
+    with pytest.raises(RetryableError, match="version 2 is still updating; version 3 has to wait"):
+        _approve(world, 3)
+    world.hosting.settle(ex.BASE)
+    with pytest.raises(RetryableError, match="still updating"):
+        _approve(world, 3)  # in service, but not confirmed: its episode would be forgotten
+    world.confirmer.changed(ex.BASE)
+    assert "version 3 is being rolled out" in _approve(world, 3)
+
+
+def test_two_rollouts_at_once_only_one_is_recorded(world: World) -> None:
+    class Raced(FakeLedger):
+        def set_deployment(self, model: str, deployment: Deployment, expected: Deployment | None) -> bool:
+            if deployment.version == 2 and deployment.phase == "prepared":
+                super().set_deployment(model, ex.deployment(3, "prepared"), expected)
+            return super().set_deployment(model, deployment, expected)
+
+    world.ledger = Raced()
+    with pytest.raises(RetryableError, match="another rollout"):
+        _approve(world, 2)
+    assert _deployment(world).version == 3
+    assert world.hosting.endpoint(ex.BASE) is None
+
+
+def test_an_endpoint_that_is_busy_is_left_alone(world: World) -> None:
+    _serve(world)
+    world.hosting.settle(ex.BASE, status="SystemUpdating")
+    with pytest.raises(RetryableError, match="is SystemUpdating; version 2 has to wait"):
+        _approve(world, 2)
+
+
+def test_a_failed_endpoint_is_replaced(world: World) -> None:
+    _approve(world)
+    world.hosting.settle(ex.BASE, status="Failed", failure="no capacity")
+    assert world.confirmer.changed(ex.BASE).startswith("version 1 rolled back: the endpoint is Failed: no capacity")
+    _serve(world, 2)
+    assert _champion(world).version == 2
+
+
+def test_a_silent_rollback_is_recognised(world: World) -> None:
+    episode = world.in_status(Status.CANDIDATE)
+    _serve(world)
+    _approve(world, 2, episode.id)
+    world.hosting.settle(ex.BASE, failure="alarm tripped")
+    assert "went back to driftloop-late-train-v1: alarm tripped" in world.confirmer.changed(ex.BASE)
+    assert _champion(world).version == 1
+    assert world.episode(episode.id).status is Status.ROLLED_BACK
+    assert _deployment(world).phase == "rolled_back"
+    assert list(world.hosting.rejected) == [f"{ex.GROUP_ARN}/2"]
+    assert world.notifier.subjects[-1] == "[driftloop] late_train: version 2 rolled back"
+
+
+def test_a_version_that_was_rolled_back_does_not_come_again(world: World) -> None:
+    _serve(world)
+    _approve(world, 2)
+    world.hosting.settle(ex.BASE, failure="alarm tripped")
+    world.confirmer.changed(ex.BASE)
+    assert "is rolled_back already: nothing to do" in _approve(world, 2)
+    assert len(world.hosting.rollouts) == 1
+
+
+def test_a_rollback_that_failed_itself_is_told(world: World) -> None:
+    _serve(world)
+    _approve(world, 2)
+    world.hosting.settle(ex.BASE, status="UpdateRollbackFailed", failure="no capacity")
+    assert "the endpoint is UpdateRollbackFailed: no capacity" in world.confirmer.changed(ex.BASE)
+
+
+def test_an_endpoint_that_is_gone(world: World) -> None:
+    _approve(world)
+    world.hosting.remove(ex.BASE)
+    assert world.confirmer.changed(ex.BASE) == "version 1 rolled back: the endpoint is gone"
+
+
+def test_a_confirmation_that_comes_twice_is_told_once(world: World) -> None:
+    _serve(world)
+    assert world.confirmer.changed(ex.BASE) == "no rollout is under way"
+    assert len(world.notifier.messages) == 1
+
+
+def test_an_event_before_the_first_deployment(world: World) -> None:
+    assert world.confirmer.changed(ex.BASE) == "no rollout is under way"
+
+
+def test_the_configuration_before_the_last_is_retired_and_no_other(world: World) -> None:
+    for version in (1, 2, 3, 4):
+        _serve(world, version)
+    assert sorted(world.hosting.plans) == [f"{ex.BASE}-v3", f"{ex.BASE}-v4"]
+
+
+class _Dying(FakeLedger):
+    """Dies once at the given phase of a deployment."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__()
+        self.phase = phase
+
+    def set_deployment(self, model: str, deployment: Deployment, expected: Deployment | None) -> bool:
+        if deployment.phase == self.phase and deployment.version == 3:
+            self.phase = ""
+            raise ConnectionError("died")
+        return super().set_deployment(model, deployment, expected)
+
+
+def test_a_confirmation_that_died_half_way_is_finished_and_keeps_the_way_back(world: World) -> None:
+    world.ledger = _Dying("done")
+    for version in (1, 2):
+        _serve(world, version)
+    episode = world.in_status(Status.CANDIDATE)
+    with pytest.raises(ConnectionError):
+        _serve(world, 3, episode.id)
+    assert world.confirmer.changed(ex.BASE) == "version 3 serves"
+    assert (_champion(world).version, _champion(world).previous_config) == (3, f"{ex.BASE}-v2")
+    assert sorted(world.hosting.plans) == [f"{ex.BASE}-v2", f"{ex.BASE}-v3"]
+    assert world.episode(episode.id).status is Status.PROMOTED
+    assert world.notifier.subjects[-1] == "[driftloop] late_train: version 3 serves"
+
+
+def test_a_deployment_that_died_after_telling_the_endpoint_is_confirmed(world: World) -> None:
+    world.ledger = _Dying("updating")
+    for version in (1, 2):
+        _serve(world, version)
+    with pytest.raises(ConnectionError):
+        _approve(world, 3)
+    assert _deployment(world).phase == "prepared"
+    with pytest.raises(RetryableError, match="is Updating"):
+        _approve(world, 3)
+    world.hosting.settle(ex.BASE)
+    assert world.confirmer.changed(ex.BASE) == "version 3 serves"
+    assert "not newer than champion 3" in _approve(world, 3)
+    assert len(world.hosting.rollouts) == 2
+
+
+def test_a_deployment_that_died_is_taken_up_again_before_its_confirmation(world: World) -> None:
+    world.ledger = _Dying("updating")
+    for version in (1, 2):
+        _serve(world, version)
+    with pytest.raises(ConnectionError):
+        _approve(world, 3)
+    world.hosting.settle(ex.BASE)
+    assert "version 3 is being rolled out" in _approve(world, 3)
+    assert len(world.hosting.rollouts) == 2  # the endpoint is not told again
+    assert world.confirmer.changed(ex.BASE) == "version 3 serves"
+
+
+def test_an_event_while_the_endpoint_has_not_been_told_is_no_rollback(world: World) -> None:
+    _serve(world)
+    world.ledger.set_deployment(ex.NAME, ex.deployment(2, "prepared"), _deployment(world))
+    assert world.confirmer.changed(ex.BASE) == "the endpoint has not been told of version 2 yet"
+    assert _deployment(world).phase == "prepared"
+    assert world.hosting.rejected == {}
+
+
+def test_an_approval_may_overtake_the_end_of_the_pipeline(world: World) -> None:
+    episode = world.in_status(Status.STARTED)
+    _approve(world, 1, episode.id)
+    assert world.episode(episode.id).status is Status.ROLLING_OUT
+    world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+    assert world.episode(episode.id).status is Status.PROMOTED
+    assert world.episode(episode.id).model_package_arn == f"{ex.GROUP_ARN}/1"
+
+
+def test_an_approval_that_overtakes_the_record_of_the_start_waits(world: World) -> None:
+    claimed = ex.episode(at=world.clock.now())
+    world.ledger.claim(claimed, world.clock.now())
+    with pytest.raises(RetryableError, match="is not recorded yet"):
+        _approve(world, 1, claimed.id)
+    world.starter.handle(ex.request(at=world.clock.now()))
+    _approve(world, 1, claimed.id)
+    assert world.episode(claimed.id).status is Status.ROLLING_OUT
+
+
+def test_an_episode_that_moves_at_the_same_moment_is_not_left_behind(world: World) -> None:
+    episode = world.in_status(Status.STARTED)
+
+    class Raced(FakeHosting):
+        def package(self, arn: str) -> Package:
+            world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
+            return super().package(arn)
+
+    world.hosting = Raced(ex.package(1, episode.id))
+    world.deployer.approved(f"{ex.GROUP_ARN}/1")
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+    assert world.episode(episode.id).status is Status.PROMOTED
+
+
+def test_a_lost_race_for_the_episode_comes_back(world: World) -> None:
+    class Raced(FakeLedger):
+        def move(self, episode: Episode, expected: Status) -> bool:
+            if episode.status is Status.ROLLING_OUT and expected is Status.STARTED:
+                return False
+            return super().move(episode, expected)
+
+    world.ledger = Raced()
+    episode = world.in_status(Status.STARTED)
+    with pytest.raises(RetryableError, match="moved just now"):
+        _approve(world, 1, episode.id)
+    world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
+    _approve(world, 1, episode.id)
+    assert world.episode(episode.id).status is Status.ROLLING_OUT
+
+
+def test_a_version_from_elsewhere_needs_no_episode(world: World) -> None:
+    _serve(world, 1, "manual")
+    assert _champion(world).version == 1

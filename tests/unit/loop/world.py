@@ -1,0 +1,114 @@
+"""All ports in memory and the use cases on top of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from driftloop.data.schema import Columns
+from driftloop.loop.confirm_deployment import Confirmer
+from driftloop.loop.deploy_model import Deployer
+from driftloop.loop.detect_drift import Detector
+from driftloop.loop.join_labels import LabelBatch
+from driftloop.loop.profile_traffic import TrafficBatch
+from driftloop.loop.sources import Source
+from driftloop.loop.start_retraining import Starter
+from driftloop.loop.track_episode import Tracker
+from driftloop.retraining.episode import Episode, Status
+from tests.fakes import FakeClock, FakeHosting, FakeLedger, FakeModels, FakeNotifier, FakeObjects, FakePipelines
+from tests.fakes import examples as ex
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
+
+
+@dataclass
+class World:
+    """One account with one deployed model."""
+
+    clock: FakeClock = field(default_factory=lambda: FakeClock(ex.START + timedelta(days=1, hours=1)))
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    objects: FakeObjects = field(default_factory=FakeObjects)
+    pipelines: FakePipelines = field(default_factory=FakePipelines)
+    notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    hosting: FakeHosting = field(default_factory=FakeHosting)
+    models: FakeModels = field(default_factory=lambda: FakeModels(ex.model(), ex.model("other_train")))
+
+    @property
+    def starter(self) -> Starter:
+        return Starter(self.models, self.ledger, self.pipelines, self.notifier, self.clock)
+
+    @property
+    def tracker(self) -> Tracker:
+        return Tracker(self.ledger, self.pipelines, self.notifier, self.clock)
+
+    @property
+    def deployer(self) -> Deployer:
+        return Deployer(self.models, self.ledger, self.hosting, self.clock, ex.LIVE, KEY)
+
+    @property
+    def confirmer(self) -> Confirmer:
+        return Confirmer(self.ledger, self.hosting, self.notifier, self.clock)
+
+    @property
+    def detector(self) -> Detector:
+        return Detector(self.models, self.ledger, self.objects, ex.LIVE)
+
+    def traffic_batch(self) -> TrafficBatch:
+        return TrafficBatch(self.models, self.ledger, self.objects)
+
+    def label_batch(self) -> LabelBatch:
+        return LabelBatch(self.models, self.objects, self.clock)
+
+    def serve(self, version: int = 1) -> None:
+        """Version 1 has served for long."""
+        self.objects.write(ex.ARTIFACTS, ex.BASELINE_KEY, ex.baseline().to_json())
+        self.ledger.set_champion(ex.NAME, ex.champion(version))
+
+    def captured(self, columns: Columns, name: str = "a", base: str = ex.BASE) -> Source:
+        """A capture object arrives."""
+        return self.arrived(f"capture/{base}/AllTraffic/2026/03/02/10/{name}.jsonl", ex.capture(columns))
+
+    def arrived(self, key: str, content: bytes) -> Source:
+        """Any object arrives in the live bucket."""
+        version = self.objects.put(ex.LIVE, key, content)
+        return Source(ex.LIVE, key, version, "etag", len(content))
+
+    def profile(self, *sources: Source) -> TrafficBatch:
+        """One invocation of profile_traffic."""
+        batch = self.traffic_batch()
+        for source in sources:
+            batch.add(source)
+        batch.flush()
+        return batch
+
+    def join(self, source: Source, deliveries: int = 1) -> LabelBatch:
+        """One invocation of join_labels."""
+        batch = self.label_batch()
+        batch.add(source, deliveries)
+        batch.flush()
+        return batch
+
+    def quarantined(self, kind: str) -> list[dict[str, Any]]:
+        """What was put aside."""
+        keys = self.objects.keys(ex.LIVE, f"quarantine/{kind}/{ex.NAME}/")
+        return [json.loads(line) for key in keys for line in self.objects.read(ex.LIVE, key).splitlines()]
+
+    def episode(self, episode_id: str) -> Episode:
+        """An episode that must exist."""
+        found = self.ledger.episode(ex.NAME, episode_id)
+        assert found is not None
+        return found
+
+    def in_status(self, status: Status) -> Episode:
+        """An episode that went the usual way to a status, its pipeline being the first."""
+        opened = self.starter.handle(ex.request(at=self.clock.now()))
+        for step in (Status.CANDIDATE, Status.ROLLING_OUT):
+            if opened.status is status:
+                break
+            moved = opened.moved(step, self.clock.now())
+            assert self.ledger.move(moved, opened.status)
+            opened = moved
+        assert opened.status is status
+        return opened

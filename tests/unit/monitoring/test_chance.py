@@ -1,0 +1,72 @@
+"""Windows with few rows are not taken for a change of the world: checked by simulation, with seeds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import chi2  # type: ignore[import-untyped]
+
+from driftloop.monitoring.chance import _weighted_quantile, divergence_allowance, loss_allowance
+from driftloop.monitoring.outcomes import count_outcomes
+from driftloop.monitoring.profile import profile_columns
+from tests.fakes.examples import baseline, traffic
+
+BASELINE = baseline()  # limits for 200 rows a day, 400 labelled rows, a false-alarm rate of 0.01
+
+
+@pytest.mark.parametrize("rows", [200, 100, 60, 40])
+def test_thin_windows_rarely_alarm(rows: int) -> None:
+    alarms = np.zeros(3)
+    trials = 300
+    for seed in range(trials):
+        columns = traffic(rows, seed=1000 + seed)
+        profile = profile_columns(BASELINE.bins, columns)
+        labelled = traffic(2 * rows, seed=5000 + seed)
+        quality = BASELINE.quality_score(count_outcomes(labelled["late"], labelled["score"]))
+        alarms += np.array([BASELINE.input_score(profile), BASELINE.prediction_score(profile), quality]) >= 1
+    inputs, predictions, quality_alarms = (alarms / trials).tolist()
+    assert inputs <= 0.03
+    assert predictions <= 0.05
+    assert quality_alarms <= 0.12  # set from thirty days only; without the allowance up to 0.99
+
+
+@pytest.mark.parametrize("rows", [100, 60])
+def test_thin_windows_still_show_a_real_change(rows: int) -> None:
+    for seed in range(20):
+        columns = traffic(rows, seed=seed, shift=10)
+        assert BASELINE.input_score(profile_columns(BASELINE.bins, columns)) > 1
+        assert BASELINE.feature_score("delay", profile_columns(BASELINE.bins, columns)) > 1
+
+
+@pytest.mark.parametrize("rows", [200, 201, 10**6])
+def test_full_windows_have_the_limits_as_they_are(rows: int) -> None:
+    assert divergence_allowance([10], [1.0], rows, 200, 0.01) == 0
+    assert loss_allowance(20, rows, 200, 0.01) == 0
+
+
+def test_an_empty_window_needs_no_allowance() -> None:
+    assert divergence_allowance([10], [1.0], 0, 200, 0.01) == loss_allowance(0, 50, 200, 0.01) == 0
+
+
+@pytest.mark.parametrize("freedom", [1, 4, 12, 60])
+@pytest.mark.parametrize("p", [0.95, 0.99, 0.999])
+def test_the_quantile_of_one_histogram_is_that_of_chi_squared(freedom: int, p: float) -> None:
+    assert _weighted_quantile([freedom], [1.0], p) == pytest.approx(chi2.ppf(p, freedom), rel=0.04)
+    assert _weighted_quantile([freedom, freedom], [0.5, 0.5], p) == pytest.approx(
+        chi2.ppf(p, 2 * freedom) / 2, rel=0.04
+    )
+
+
+def test_the_quantile_of_a_weighted_sum() -> None:
+    rng = np.random.default_rng(3)
+    draws = 0.7 * rng.chisquare(11, 400_000) + 0.2 * rng.chisquare(3, 400_000) + 0.1 * rng.chisquare(40, 400_000)
+    assert _weighted_quantile([11, 3, 40], [0.7, 0.2, 0.1], 0.99) == pytest.approx(np.quantile(draws, 0.99), rel=0.04)
+
+
+def test_the_limits_know_how_many_rows_they_are_for() -> None:
+    limits = BASELINE.limits
+    assert (limits.rows, limits.labelled_rows, limits.sensitivity) == (200, 400, 0.01)
+    half = divergence_allowance([11], [1.0], 100, 200, 0.01)
+    assert half == pytest.approx(chi2.ppf(0.99, 11) / (8 * math.log(2)) * (1 / 100 - 1 / 200), rel=0.04)

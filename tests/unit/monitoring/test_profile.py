@@ -1,0 +1,111 @@
+"""Profiles: merging is exact, in any order and grouping, so a window is the sum of its shards."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftloop.data.rows import select
+from driftloop.data.schema import Columns, Feature
+from driftloop.monitoring.bins import Bins, CategoryBins, NumericBins, fit_bins, fit_categories, fit_numeric
+from driftloop.monitoring.profile import Profile, empty_profile, merge, profile_columns
+from tests.fakes.examples import traffic
+
+BINS: dict[str, Bins] = {"line": CategoryBins(("east", "north")), "delay": NumericBins((0.0, 1.0, 5.0))}
+
+
+def _table(rows: list[tuple[str, float]]) -> Columns:
+    return {
+        "line": np.array([row[0] for row in rows], dtype=object),
+        "delay": np.array([row[1] for row in rows], dtype=np.float64),
+    }
+
+
+TABLES = st.lists(
+    st.tuples(st.sampled_from(["east", "north", "west", ""]), st.floats(allow_infinity=False)), max_size=15
+).map(_table)
+PROFILES = TABLES.map(lambda columns: profile_columns(BINS, columns))
+
+
+def _same(left: Profile, right: Profile) -> None:
+    assert left.to_dict() == right.to_dict()
+
+
+@given(PROFILES, PROFILES, PROFILES)
+def test_merging_is_associative_and_commutative(a: Profile, b: Profile, c: Profile) -> None:
+    _same((a + b) + c, a + (b + c))
+    _same(a + b, b + a)
+    _same(a + empty_profile(BINS), a)
+
+
+@given(TABLES, st.lists(st.integers(0, 15), max_size=4))
+def test_the_profile_of_a_table_is_the_sum_over_any_split(columns: Columns, cuts: list[int]) -> None:
+    places = [0, *sorted(min(cut, len(columns["line"])) for cut in cuts), len(columns["line"])]
+    parts = [select(columns, np.arange(a, b)) for a, b in pairwise(places)]
+    _same(merge(BINS, (profile_columns(BINS, part) for part in parts)), profile_columns(BINS, columns))
+
+
+@given(TABLES)
+def test_every_value_is_in_exactly_one_cell(columns: Columns) -> None:
+    profile = profile_columns(BINS, columns)
+    assert {int(counts.sum()) for counts in profile.counts.values()} == {profile.rows}
+    for name, bins in BINS.items():
+        assert len(bins.labels) == len(profile.counts[name])
+
+
+@given(PROFILES)
+def test_a_profile_survives_json(profile: Profile) -> None:
+    _same(Profile.from_dict(json.loads(json.dumps(profile.to_dict()))), profile)
+
+
+def test_profiles_of_different_baselines_do_not_merge() -> None:
+    with pytest.raises(ValueError, match="different baselines"):
+        profile_columns(BINS, _table([])) + Profile(0, {"line": np.zeros(4, dtype=np.int64)})
+
+
+def test_numeric_cells_are_open_on_the_left() -> None:
+    values = np.array([-1.0, 0.0, 0.5, 1.0, 1.5, 5.0, 5.1, np.nan])
+    assert NumericBins((0.0, 1.0, 5.0)).count(values).tolist() == [2, 2, 2, 1, 1]
+    assert NumericBins((0.0, 1.0, 5.0)).labels == ["below 0", "0 to 1", "1 to 5", "above 5", "missing"]
+
+
+def test_category_cells_tell_unknown_from_missing() -> None:
+    values = np.array(["east", "", "west", "north", "east"], dtype=object)
+    assert CategoryBins(("east", "north")).count(values).tolist() == [2, 1, 1, 1]
+    assert CategoryBins(("east", "north")).labels == ["east", "north", "other", "missing"]
+
+
+@given(st.lists(st.floats(-1e9, 1e9) | st.just(float("nan")), min_size=1, max_size=60))
+def test_fitted_bins_hold_their_own_values(values: list[float]) -> None:
+    column = np.array(values)
+    counts = fit_numeric(column).count(column)
+    missing = int(np.isnan(column).sum())
+    assert counts[-1] == missing
+    assert counts[0] == counts[-2] == 0 or missing == len(column)
+
+
+def test_fitted_bins_have_equal_shares() -> None:
+    counts = fit_numeric(np.arange(1000.0)).count(np.arange(1000.0))
+    assert counts[[0, -2, -1]].tolist() == [0, 0, 0]
+    assert set(counts[1:-2].tolist()) <= {99, 100, 101}
+
+
+def test_a_constant_column_has_one_inner_cell() -> None:
+    assert fit_numeric(np.full(50, 3.0)).count(np.array([2.0, 3.0, 4.0])).tolist() == [1, 1, 1, 0]
+
+
+def test_rare_categories_go_to_other() -> None:
+    names = np.array([f"c{number:03d}" for number in range(100)] + [f"c{number:03d}" for number in range(64)])
+    bins = fit_categories(names.astype(object))
+    assert bins.values == tuple(f"c{number:03d}" for number in range(64))
+
+
+def test_the_type_of_a_feature_decides_its_bins() -> None:
+    columns = traffic(50)
+    assert isinstance(fit_bins(Feature("line", "category"), columns["line"]), CategoryBins)
+    assert isinstance(fit_bins(Feature("delay", "integer"), columns["delay"]), NumericBins)

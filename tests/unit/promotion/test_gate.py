@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftloop.promotion.gate import Decision, GatePolicy, compare
+
+POLICY = GatePolicy("log_loss", 0.002, 0.9, (), 0.02)
+NOTHING: dict[str, np.ndarray] = {}
+
+
+class Holdout(NamedTuple):
+    labels: np.ndarray
+    dates: np.ndarray
+    truth: np.ndarray
+    """Probability that each label was drawn with."""
+
+
+def draw(seed: int, rows: int = 6000, days: int = 7) -> Holdout:
+    rng = np.random.default_rng(seed)
+    truth = 1 / (1 + np.exp(-rng.normal(-1.2, 1.0, rows)))
+    return Holdout((rng.random(rows) < truth).astype(int), np.arange(rows) * days // rows, truth)
+
+
+def worse_by(holdout: Holdout, nats: float, seed: int) -> np.ndarray:
+    """Scores with noise in the log-odds that costs about so many nats per row."""
+    logits = np.log(holdout.truth / (1 - holdout.truth))
+    spread = np.sqrt(2 * nats / (holdout.truth * (1 - holdout.truth)).mean())
+    # Another stream than that of the rows, or the noise would follow the truth.
+    noise = np.random.default_rng([seed, 1]).normal(0, spread, len(logits))
+    return np.asarray(1 / (1 + np.exp(-(logits + noise))))
+
+
+def judge(holdout, challenger, champion, policy=POLICY, slices=NOTHING):
+    return compare(holdout.labels, challenger, champion, holdout.dates, slices, policy, 0.25)
+
+
+@pytest.mark.parametrize("nats", [0.01, 0.03, 0.06])
+@pytest.mark.parametrize("metric", ["log_loss", "auc"])
+def test_a_real_improvement_in_a_week_of_rows_is_promoted(nats, metric):
+    promoted = 0
+    for seed in range(20):
+        holdout = draw(seed)
+        result = judge(holdout, holdout.truth, worse_by(holdout, nats, seed), replace(POLICY, metric=metric))
+        promoted += result.decision is Decision.PROMOTE
+    assert promoted >= 18
+
+
+def test_no_improvement_is_promoted_no_more_often_than_the_confidence_allows():
+    promoted = 0
+    for seed in range(300):
+        holdout = draw(seed, rows=2100)
+        ours, theirs = worse_by(holdout, 0.02, seed + 1000), worse_by(holdout, 0.02, seed + 5000)
+        promoted += judge(holdout, ours, theirs).decision is Decision.PROMOTE
+    assert promoted / 300 <= 0.12
+
+
+def test_a_good_day_among_bad_ones_may_be_chance():
+    holdout = draw(3)
+    champion = worse_by(holdout, 0.1, 1)
+    challenger = np.where(holdout.dates == 2, holdout.truth, champion)
+    result = judge(holdout, challenger, champion)
+    assert result.decision is Decision.REJECT
+    assert result.advantage > POLICY.margin
+    assert "may be chance" in result.reason
+    assert "90%" in result.reason
+
+
+SCORES = st.lists(st.floats(0, 1), min_size=60, max_size=60).map(np.array)
+LABELS = st.lists(st.integers(0, 1), min_size=60, max_size=60).map(np.array)
+DAYS = np.arange(60) % 6
+
+
+@settings(max_examples=60)
+@given(LABELS, SCORES, SCORES)
+def test_two_versions_never_beat_each_other(labels, ours, theirs):
+    forth = compare(labels, ours, theirs, DAYS, NOTHING, POLICY, 0.5)
+    back = compare(labels, theirs, ours, DAYS, NOTHING, POLICY, 0.5)
+    assert {forth.decision, back.decision} != {Decision.PROMOTE}
+    assert forth.advantage == pytest.approx(-back.advantage)
+
+
+@given(LABELS, SCORES)
+def test_a_version_never_beats_itself(labels, scores):
+    result = compare(labels, scores, scores, DAYS, NOTHING, POLICY, 0.5)
+    assert result.decision is Decision.REJECT
+    assert result.advantage == 0
+    assert "equal" in result.reason
+
+
+@settings(max_examples=60)
+@given(LABELS, SCORES, SCORES, st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(labels, ours, theirs, random):
+    order = list(range(60))
+    random.shuffle(order)
+    straight = compare(labels, ours, theirs, DAYS, NOTHING, POLICY, 0.5)
+    mixed = compare(labels[order], ours[order], theirs[order], DAYS[order], NOTHING, POLICY, 0.5)
+    assert mixed.advantage == pytest.approx(straight.advantage)
+    assert mixed.lower_bound == pytest.approx(straight.lower_bound)
+
+
+@given(LABELS, SCORES, SCORES, st.floats(0, 0.5), st.floats(0, 0.5))
+def test_a_larger_margin_never_promotes_more(labels, ours, theirs, one, other):
+    small, large = sorted((one, other))
+    strict = compare(labels, ours, theirs, DAYS, NOTHING, replace(POLICY, margin=large), 0.5)
+    mild = compare(labels, ours, theirs, DAYS, NOTHING, replace(POLICY, margin=small), 0.5)
+    assert strict.decision is Decision.REJECT or mild.decision is Decision.PROMOTE
+
+
+def test_a_slice_that_becomes_worse_is_named():
+    holdout = draw(4)
+    champion = worse_by(holdout, 0.03, 1)
+    origin = np.where(np.arange(6000) % 10 == 0, "JFK", "EWR").astype(object)
+    challenger = np.where(origin == "JFK", worse_by(holdout, 0.2, 2), holdout.truth)
+    policy = replace(POLICY, slices=("origin",))
+    result = judge(holdout, challenger, champion, policy, {"origin": origin})
+    assert result.advantage > 0
+    assert result.decision is Decision.REJECT
+    assert "origin=JFK becomes" in result.reason
+    assert {part.value: part.rows for part in result.slices} == {"EWR": 5400, "JFK": 600}
+    assert judge(holdout, challenger, champion, replace(policy, slice_tolerance=1.0), {"origin": origin}).decision is (
+        Decision.PROMOTE
+    )
+
+
+def test_a_slice_with_few_rows_is_not_judged():
+    holdout = draw(4)
+    origin = np.where(np.arange(6000) % 40 == 0, "JFK", "EWR").astype(object)
+    challenger = np.where(origin == "JFK", worse_by(holdout, 0.5, 2), holdout.truth)
+    result = judge(
+        holdout, challenger, worse_by(holdout, 0.03, 1), replace(POLICY, slices=("origin",)), {"origin": origin}
+    )
+    assert result.decision is Decision.PROMOTE
+    assert [part.value for part in result.slices] == ["EWR"]
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "auc"])
+def test_a_first_version_must_beat_the_training_rate(metric):
+    holdout = draw(6)
+    policy = replace(POLICY, metric=metric, slices=("part",))
+    parts = {"part": np.array(["a"] * 6000, dtype=object)}
+    good = judge(holdout, holdout.truth, None, policy, parts)
+    assert good.decision is Decision.PROMOTE
+    assert good.slices[0].champion is None
+    assert "first version" in good.reason
+    blind = judge(holdout, np.full(6000, 0.25), None, policy, parts)
+    assert blind.decision is Decision.REJECT
+    assert blind.advantage == 0
+    inverted = judge(holdout, 1 - holdout.truth, None, policy, parts)
+    assert inverted.decision is Decision.REJECT
+    assert "worse" in inverted.reason
+
+
+def test_a_holdout_of_two_days_is_too_short_to_compare():
+    holdout = draw(7, days=2)
+    result = judge(holdout, holdout.truth, worse_by(holdout, 0.05, 1))
+    assert result.decision is Decision.REJECT
+    assert result.lower_bound is None
+    assert "lengthen training.holdout" in result.reason
+    assert judge(holdout, holdout.truth, None).decision is Decision.PROMOTE
+
+
+def test_no_rows_is_an_error():
+    with pytest.raises(ValueError, match="no rows"):
+        compare(np.array([]), np.array([]), np.array([]), np.array([]), NOTHING, POLICY, 0.5)

@@ -1,0 +1,162 @@
+"""Every bad model file is refused with the file, the line, the reason and a hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from driftloop.spec import SpecError, find_models, load_model
+
+GOOD = """\
+name: late_train
+owner: ops@example.com
+task: binary_classification
+data:
+  id: trip
+  time: departure
+  label: late
+  label_delay: 12h
+  features:
+    line: category
+    delay: {type: number, range: [0, 100]}
+training:
+  window: 60d
+  instance: ml.m5.large
+gate: {slices: [line]}
+monitoring: {window: 1d}
+retraining:
+  on: [drift, quality]
+  cooldown: 3d
+"""
+
+FAULTS = [
+    pytest.param("monitoring:", "monitorin:", 16, "monitorin", "did you mean 'monitoring'?", id="unknown-key"),
+    pytest.param("window: 60d", "windw: 60d", 13, "training.windw", "did you mean 'window'?", id="unknown-deep-key"),
+    pytest.param(
+        "  cooldown: 3d", "  xyz: 3d", 19, "retraining.xyz", "known here are on, every,", id="unknown-no-guess"
+    ),
+    pytest.param("line: category", "late: category", 10, "data.features.late", "remove it here", id="label-as-feature"),
+    pytest.param("line: category", "trip: category", 10, "data.features.trip", "remove it here", id="id-as-feature"),
+    pytest.param("label: late", "label: trip", 4, "data", "three different columns", id="roles-coincide"),
+    pytest.param("ml.m5.large", "ml.m5.lrage", 14, "training.instance", "try ml.m5.large", id="instance-type"),
+    pytest.param("60d", "60 days", 13, "training.window", "such as 90s, 10m, 12h, 60d or 2w", id="wrong-unit"),
+    pytest.param("60d", "60", 13, "training.window", "a whole number and a unit", id="no-unit"),
+    pytest.param("60d", "0d", 13, "training.window", "write one such as 1h", id="zero-length"),
+    pytest.param("window: 1d", "window: 0h", 16, "monitoring.window", "write one such as 1h", id="zero-window"),
+    pytest.param("60d", "99999999999999d", 13, "training.window", "longer than ten years", id="overflow"),
+    pytest.param("window: 1d", "window: 5h", 16, "monitoring", "divides a day: 1h, 2h", id="odd-window"),
+    pytest.param("window: 1d", "window: 1d, of: 8", 16, "monitoring", "must not exceed 7d", id="window-times-of"),
+    pytest.param("window: 1d", "datapoints: 4", 16, "monitoring", "cannot exceed of (3)", id="datapoints-over-of"),
+    pytest.param("  cooldown: 3d", "  on: [drift]", 19, "on", "given twice; keep one", id="duplicate-key"),
+    pytest.param(
+        "{type: number, range", "{type: category, range", 11, "data.features.delay", "drop `range`", id="range"
+    ),
+    pytest.param("[0, 100]", "[100, 0]", 11, "data.features.delay", "smaller bound first", id="range-order"),
+    pytest.param("[drift, quality]", "[schedule]", 17, "retraining", "give both or neither", id="no-every"),
+    pytest.param("cooldown: 3d", "every: 7d", 17, "retraining", "give both or neither", id="no-schedule"),
+    pytest.param("[line]", "[delay]", 15, "gate.slices", "not a category feature", id="slice"),
+    pytest.param("line: category", "line: categry", 10, "data.features.line.type", "'category', 'integer'", id="type"),
+    pytest.param("late_train", "late-train", 1, "name", "lower-case letters, digits and underscores", id="name"),
+    pytest.param("late_train", "late_train_" + "x" * 20, 1, "name", "2 to 28", id="long-name"),
+    pytest.param("late_train", "platform", 1, "name", "give the model another one", id="reserved-name"),
+    pytest.param("late_train", "other", 1, "name", "rename one", id="folder"),
+    pytest.param("line: category", "li-ne: category", 10, "data.features.li-ne", "letters, digits", id="column-name"),
+    pytest.param("line: category", "score: category", 10, "data.features.score", "another name", id="taken-column"),
+    pytest.param("label: late", "label: score", 7, "data.label", "another name", id="taken-label"),
+    pytest.param("ops@example.com", "nobody", 2, "owner", "such as ops@example.com", id="owner"),
+    pytest.param("owner: ops@example.com\n", "", 1, "owner", "every model file needs it", id="missing"),
+    pytest.param("[drift, quality]", "[drift, data]", 18, "retraining.on.1", "'drift', 'quality'", id="bad-trigger"),
+    pytest.param("task: binary_classification", "task: [", 5, "", "not YAML", id="not-yaml"),
+    pytest.param("name: late_train", "? [a, b]\n: late_train", 1, "", "a key is a name", id="list-as-key"),
+    pytest.param("name: late_train", "name: !!python/name:os.system", 1, "", "not YAML", id="python-tag"),
+    pytest.param("name: late_train", "name: !!int x", 1, "", "not a model file", id="bad-tag"),
+    pytest.param("name: late_train", "---\nname: a\n---", 3, "", "not YAML", id="two-documents"),
+]
+
+
+def _write(folder: Path, text: str, name: str = "late_train") -> Path:
+    path = folder / name / "model.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _refusal(path: Path) -> str:
+    with pytest.raises(SpecError) as caught:
+        load_model(path)
+    return str(caught.value)
+
+
+def test_the_good_file_is_good(tmp_path: Path) -> None:
+    assert load_model(_write(tmp_path, GOOD)).name == "late_train"
+
+
+@pytest.mark.parametrize(("good", "bad", "line", "place", "hint"), FAULTS)
+def test_fault_names_file_line_place_and_hint(
+    tmp_path: Path, good: str, bad: str, line: int, place: str, hint: str
+) -> None:
+    assert good in GOOD
+    path = _write(tmp_path, GOOD.replace(good, bad, 1))
+    message = _refusal(path)
+    start = f"{path}:{line}: {place}: " if place else f"{path}:{line}: "
+    assert message.startswith(start)
+    assert hint in message
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(b"", "a model file is a mapping", id="empty"),
+        pytest.param(b"# only a comment\n", "a model file is a mapping", id="comment"),
+        pytest.param(b"- a\n- b\n", "a model file is a mapping", id="list"),
+        pytest.param(b"name: \xff\xfe\n", "save it as UTF-8", id="not-text"),
+        pytest.param(b"name: x\n" + b"#" * 300_000, "larger than 262144 bytes", id="huge"),
+        pytest.param(b"a: " + b"[" * 5000 + b"]" * 5000, "not a model file", id="deep"),
+        pytest.param(b"name: \x00\n", "not YAML", id="control-character"),
+    ],
+)
+def test_what_is_no_model_file(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = _write(tmp_path, "")
+    path.write_bytes(content)
+    message = _refusal(path)
+    assert message.startswith(f"{path}:1: ")
+    assert reason in message
+
+
+def test_no_file(tmp_path: Path) -> None:
+    assert "cannot be read" in _refusal(tmp_path / "absent" / "model.yaml")
+
+
+def test_aliases_cannot_grow_without_bound(tmp_path: Path) -> None:
+    levels = [f"k{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    path = _write(tmp_path, GOOD + "k0: &a0 x\n" + "\n".join(levels) + "\n")
+    assert "k0: unknown key" in _refusal(path)
+
+
+def test_alias_to_itself(tmp_path: Path) -> None:
+    path = _write(tmp_path, GOOD + "loop: &a\n  loop: *a\n")
+    assert f"{path}:20: loop: unknown key" in _refusal(path)
+
+
+def test_all_faults_of_one_file_together(tmp_path: Path) -> None:
+    path = _write(tmp_path, GOOD.replace("60d", "60").replace("ml.m5.large", "x").replace("[line]", "5"))
+    lines = _refusal(path).splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["training.window", "training.instance", "gate.slices"]
+
+
+def test_all_faults_of_several_files_together(tmp_path: Path) -> None:
+    _write(tmp_path, GOOD)
+    first = _write(tmp_path, "", "alpha")
+    second = _write(tmp_path, GOOD.replace("3d", "3"), "beta")
+    with pytest.raises(SpecError) as caught:
+        find_models(tmp_path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{first}:1: ")
+    assert lines[1].startswith(f"{second}:19: retraining.cooldown: ")
+
+
+def test_a_relative_path_has_a_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(_write(tmp_path, GOOD).parent)
+    assert load_model(Path("model.yaml")).name == "late_train"

@@ -1,0 +1,93 @@
+"""What a good model file becomes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftloop.data.schema import Feature, Schema
+from driftloop.names import ModelNames, model_of_endpoint
+from driftloop.spec import find_models, load_model
+from driftloop.spec.model import ModelSpec
+from driftloop.spec.units import parse_duration, parse_percent
+from tests.conftest import ROOT
+from tests.fakes.examples import raw_spec
+
+LONGEST_REGION = "ap-southeast-2"
+
+
+def test_the_demo_model_compiles_to_plain_values() -> None:
+    spec = load_model(ROOT / "models" / "flight_delay" / "model.yaml").compiled()
+    assert spec["data"]["label_delay"] == 12 * 3600
+    assert spec["training"]["window"] == 60 * 86400
+    assert spec["serving"]["rollout"] == {"canary": 0.1, "bake": 600}
+    assert spec["data"]["features"]["carrier"] == {"type": "category", "range": None, "max_missing": 0.5}
+    assert list(spec["data"]["features"])[:3] == ["carrier", "origin", "dest"]
+
+
+def test_the_schema_reads_the_compiled_form() -> None:
+    schema = Schema.from_spec(ModelSpec.model_validate(raw_spec()).compiled())
+    assert schema.payload == ("trip", "departure", "line", "delay")
+    assert schema.features == (Feature("line", "category"), Feature("delay", "number", 0.0, 100.0))
+    assert schema.label_delay == timedelta(hours=12)
+
+
+def test_models_are_found_in_order_of_name(tmp_path: Path) -> None:
+    for name in ("zeta", "alpha"):
+        path = tmp_path / name / "model.yaml"
+        path.parent.mkdir()
+        text = (ROOT / "models" / "flight_delay" / "model.yaml").read_text(encoding="utf-8")
+        path.write_text(text.replace("name: flight_delay", f"name: {name}"), encoding="utf-8")
+    assert [spec.name for spec in find_models(tmp_path)] == ["alpha", "zeta"]
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("FALSE", False), ("yes", "yes")])
+def test_booleans_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: object) -> None:
+    path = tmp_path / "flight_delay" / "model.yaml"
+    path.parent.mkdir()
+    good = (ROOT / "models" / "flight_delay" / "model.yaml").read_text(encoding="utf-8")
+    path.write_text(good.replace("max_iter: 100", f"early_stopping: {text}"), encoding="utf-8")
+    assert load_model(path).training.hyperparameters["early_stopping"] == value
+
+
+@given(number=st.integers(1, 3600), unit=st.sampled_from("smhd"))
+def test_durations(number: int, unit: str) -> None:
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit]
+    assert parse_duration(f"{number}{unit}") == timedelta(seconds=number * seconds)
+
+
+@pytest.mark.parametrize("bad", ["", "h", "1.5h", "-1h", "1 hour", "1H", 5, None, "1h1m"])
+def test_what_is_no_duration(bad: object) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(bad)
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("0%", 0), ("100 %", 1), ("2.5%", 0.025)])
+def test_percentages(text: str, share: float) -> None:
+    assert parse_percent(text) == share
+
+
+@pytest.mark.parametrize("bad", ["10", "101%", "-1%", "%", 10, 0.1, "1e1%"])
+def test_what_is_no_percentage(bad: object) -> None:
+    with pytest.raises(ValueError, match="not a percentage"):
+        parse_percent(bad)
+
+
+@given(st.from_regex(r"\A[a-z][a-z0-9_]{0,26}[a-z0-9]\Z").filter(lambda name: name != "platform"))
+def test_a_model_name_survives_the_way_to_its_resources_and_back(name: str) -> None:
+    ModelSpec.model_validate(raw_spec(name=name))
+    names = ModelNames(name)
+    assert model_of_endpoint(names.base) == name
+    assert len(names.role("promotion", LONGEST_REGION)) <= 64  # IAM
+    assert len(names.version(99999)) <= 63  # SageMaker
+    assert not names.base.endswith("-")
+
+
+@pytest.mark.parametrize("foreign", ["other", "driftloop", "driftloop-", "mydriftloop-x"])
+def test_a_foreign_endpoint_is_refused(foreign: str) -> None:
+    with pytest.raises(ValueError, match="not a resource"):
+        model_of_endpoint(foreign)

@@ -91,7 +91,8 @@ FUNCTIONS = (
         "Captured traffic becomes profile shards and decoded rows.",
         memory=1769,
         timeout=300,
-        work=Work("capture", batch_size=100, batching_seconds=300),
+        # Two at a time keep up with thousands of objects a minute, in batches that grow with the traffic.
+        work=Work("capture", batch_size=100, batching_seconds=300, concurrency=2),
         grants=(
             _read(LIVE, "capture"),
             _write(LIVE, "shards", "rows", "quarantine"),
@@ -105,7 +106,7 @@ FUNCTIONS = (
         "Delayed labels meet the predictions they belong to.",
         memory=1769,
         timeout=300,
-        work=Work("labels", batch_size=100, batching_seconds=300),
+        work=Work("labels", batch_size=100, batching_seconds=300, concurrency=2),
         grants=(
             _read(LIVE, "labels", "rows"),
             _list(LIVE, "rows"),

@@ -103,7 +103,8 @@ def _one_per_id(schema: Schema, rows: Columns) -> Columns:
 def _anonymous(schema: Schema, rows: Columns, salt: bytes) -> Columns:
     hashed = [hmac.digest(salt, row_id.encode(), "sha256")[:16].hex() for row_id in rows[schema.id].tolist()]
     ids = np.array(hashed, dtype=object)
-    order = np.lexsort((ids.astype(str), rows[schema.time]))
+    # The order must not hang on the key, or the same rows from other files would train another model.
+    order = np.lexsort((rows[schema.id].astype(str), rows[schema.time]))
     return select(rows | {schema.id: ids}, order)
 
 

@@ -19,7 +19,9 @@ from driftloop.twin.toolkit import ROOT, ToolkitError
 
 T = TypeVar("T")
 TWINS = ROOT / "build" / "twin"
-_NAME = click.option("--name", default="default", show_default=True, help="Twins with different names run side by side.")
+_NAME = click.option(
+    "--name", default="default", show_default=True, help="Twins with different names run side by side."
+)
 
 
 @click.group()

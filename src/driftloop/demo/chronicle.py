@@ -73,7 +73,9 @@ class Chronicle:
         for change in changes[self._alarms :]:
             if "ALARM" in (change["new"], change["old"]):
                 at = datetime.fromisoformat(change["at"])
-                self._display.say("alarm", f"{change['alarm']} {change['old']} -> {change['new']}: {change['reason']}", at)
+                self._display.say(
+                    "alarm", f"{change['alarm']} {change['old']} -> {change['new']}: {change['reason']}", at
+                )
         self._alarms = len(changes)
 
     def _tell_episode(self, episode: Episode) -> None:
@@ -86,7 +88,9 @@ class Chronicle:
             self._display.say("decision", f"{name} refused ({episode.rule}): {episode.outcome}", episode.opened_at)
             return
         if first:
-            self._display.say("decision", f"{name} starts a retraining ({episode.trigger}): {episode.reason}", episode.opened_at)
+            self._display.say(
+                "decision", f"{name} starts a retraining ({episode.trigger}): {episode.reason}", episode.opened_at
+            )
         result = self.evaluation(episode)
         if result and (episode.id, "gate") not in self._told:
             self._told.add((episode.id, "gate"))  # type: ignore[arg-type]

@@ -10,7 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-_COLOURS = {"alarm": "yellow", "decision": "cyan", "gate": "magenta", "promotion": "green", "window": "dim", "step": "bold"}
+_COLOURS = {
+    "alarm": "yellow",
+    "decision": "cyan",
+    "gate": "magenta",
+    "promotion": "green",
+    "window": "dim",
+    "step": "bold",
+}
 
 
 class Display:

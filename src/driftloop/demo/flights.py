@@ -30,7 +30,7 @@ def load_flights(spec: ModelSpec) -> pd.DataFrame:
     flights = flights.assign(
         flight_id=_flight_ids(flights),
         scheduled_departure=departure.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        weekday=pd.to_datetime(flights[["year", "month", "day"]]).dt.weekday,
+        weekday=pd.to_datetime(flights[["year", "month", "day"]]).dt.day_of_week,
         late=(flights["arr_delay"] > LATE_MINUTES).astype(int),
     )
     measured = [name for name in spec.data.features if name in weather.columns and name not in flights.columns]

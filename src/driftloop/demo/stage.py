@@ -98,7 +98,9 @@ def set_stage(folder: Path, model: str, begin: datetime, timer: Timer) -> Stage:
     def deploy() -> None:
         app = ("--app", str(assembly))
         toolkit.run_cdk(["bootstrap", f"aws://{twin.account}/{twin.region}", *app], environment, log)
-        toolkit.run_cdk(["deploy", "--all", *app, "--require-approval", "never", "--progress", "events"], environment, log)
+        toolkit.run_cdk(
+            ["deploy", "--all", *app, "--require-approval", "never", "--progress", "events"], environment, log
+        )
 
     timer.measure("deploy", deploy)
     return Stage(twin, model)

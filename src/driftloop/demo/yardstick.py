@@ -57,8 +57,8 @@ def daily_quality(traffic: Traffic, served: Floats, static: Floats) -> list[dict
     for hour, rows in traffic.bounds.items():
         days.setdefault(hour.astimezone(UTC).replace(hour=0), []).extend(range(*rows))
     windows = []
-    for day, rows in sorted(days.items()):
-        chosen = np.array([row for row in rows if not np.isnan(served[row])])
+    for day, members in sorted(days.items()):
+        chosen = np.array([row for row in members if not np.isnan(served[row])])
         if len(chosen):
             labels = traffic.labels[chosen]
             windows.append(

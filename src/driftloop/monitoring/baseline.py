@@ -150,7 +150,7 @@ def build_baseline(
     """
     bins: dict[str, Bins] = {f.name: fit_bins(f, training[f.name]) for f in schema.features}
     inputs = profile_columns(bins, training)
-    score_bins = fit_numeric(predictions[SCORE])
+    score_bins = fit_numeric(predictions[SCORE], 0.0, 1.0)
     reference = Profile(inputs.rows, {**inputs.counts, SCORE: score_bins.count(predictions[SCORE])})
     total = sum(importance.values())
     weights = {f.name: importance[f.name] / total if total > 0 else 1 / len(schema.features) for f in schema.features}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,8 @@ from driftloop.data.schema import Feature
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 MAX_CATEGORIES = 64
 INNER_BINS = 10
+WIDTHS = 3
+"""How many widths of its training range a feature without a declared range may leave it before it cannot be real."""
 
 
 class Bins(Protocol):
@@ -31,15 +34,19 @@ class Bins(Protocol):
 
 @dataclass(frozen=True)
 class NumericBins:
-    """Cells: below, one per inner interval ``(edges[i], edges[i+1]]``, above, missing."""
+    """Cells: below, one per inner interval ``(edges[i], edges[i+1]]``, above, missing.
+
+    The outermost edges are the bounds of what can be real, not of what training saw: a hot summer is a shift, a
+    temperature beyond every thermometer a broken feed.
+    """
 
     edges: tuple[float, ...]
 
     @property
     def labels(self) -> list[str]:
-        low, high = self.edges[0], self.edges[-1]
-        inner = [f"{a:.6g} to {b:.6g}" for a, b in zip(self.edges, self.edges[1:], strict=False)]
-        return [f"below {low:.6g}", *inner, f"above {high:.6g}", "missing"]
+        names = [_name(edge) for edge in self.edges]
+        inner = [f"{a} to {b}" for a, b in pairwise(names)]
+        return [f"below {names[0]}", *inner, f"above {names[-1]}", "missing"]
 
     def count(self, values: np.ndarray[Any, Any]) -> Counts:
         # Comparing with each edge beats searchsorted several times over for so few edges; NaN compares false.
@@ -71,7 +78,9 @@ class CategoryBins:
 
 def fit_bins(feature: Feature, values: np.ndarray[Any, Any]) -> Bins:
     """Bins for one feature from its training values."""
-    return fit_categories(values) if feature.is_category else fit_numeric(values)
+    if feature.is_category:
+        return fit_categories(values)
+    return fit_numeric(values, feature.low, feature.high)
 
 
 def fit_categories(values: np.ndarray[Any, Any]) -> CategoryBins:
@@ -81,15 +90,27 @@ def fit_categories(values: np.ndarray[Any, Any]) -> CategoryBins:
     return CategoryBins(tuple(sorted(names[order].tolist())))
 
 
-def fit_numeric(values: np.ndarray[Any, Any]) -> NumericBins:
-    """Ten intervals of equal frequency between the smallest and the largest value, fewer where values repeat."""
+def fit_numeric(values: np.ndarray[Any, Any], low: float | None = None, high: float | None = None) -> NumericBins:
+    """Ten intervals of equal frequency between the smallest and the largest value, fewer where values repeat.
+
+    ``low`` and ``high`` bound what can be real; without them it is three times the width of what training saw.
+    """
     known = values[~np.isnan(values)]
     if not len(known):
         return NumericBins((0.0,))
     quantiles = np.quantile(known, np.linspace(0, 1, INNER_BINS + 1), method="inverted_cdf")
-    # Intervals are open on the left, so the first edge lies just below the smallest value.
+    reach = WIDTHS * ((quantiles[-1] - quantiles[0]) or abs(quantiles[-1]) or 1.0)
+    lowest = min(quantiles[0], quantiles[0] - reach if low is None else low)
+    highest = max(quantiles[-1], quantiles[-1] + reach if high is None else high)
+    # Intervals are open on the left, so an edge that is to be inside lies just below the value.
     quantiles[0] = np.nextafter(quantiles[0], -np.inf)
-    return NumericBins(tuple(np.unique(quantiles).tolist()))
+    edges = np.r_[np.nextafter(lowest, -np.inf), quantiles, highest]
+    return NumericBins(tuple(np.unique(edges).tolist()))
+
+
+def _name(edge: float) -> str:
+    # The value just below zero is zero to people.
+    return "0" if abs(edge) < 1e-300 else f"{edge:.6g}"
 
 
 def bins_to_dict(bins: Bins) -> dict[str, Any]:

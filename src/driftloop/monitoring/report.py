@@ -143,6 +143,6 @@ def _broken(baseline: Baseline, profile: Profile) -> list[str]:
         outside = (0, -2) if isinstance(baseline.bins[name], NumericBins) else (-2,)
         now, usual = sum(after[i] for i in outside), sum(before[i] for i in outside)
         if now >= BROKEN_SHARE and usual < USUAL_SHARE:
-            what = "outside its known range" if len(outside) == 2 else "a category that training did not know"
+            what = "outside what can be real" if len(outside) == 2 else "a category that training did not know"
             faults.append(f"{name} is {what} in {now:.0%} of rows (usually {usual:.1%})")
     return faults

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from driftloop.twin.activity import Activity
 from driftloop.twin.containers import check_image
@@ -77,7 +77,7 @@ class ModelServer:
             except queue.Empty:
                 connection = socket.create_connection(("127.0.0.1", self._port), timeout=60)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                stream = connection.makefile("rwb")
+                stream = cast("IO[bytes]", connection.makefile("rwb"))
             for part in (content_type.encode(), accept.encode(), body):
                 stream.write(struct.pack("!I", len(part)) + part)
             stream.flush()
@@ -291,7 +291,9 @@ class Hosting:
             content.extractall(folder / "model", filter="data")
         access = platform.environment(model["ExecutionRoleArn"], "SageMaker")
         base = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "OMP_NUM_THREADS": "1"}
-        settings = {k: v.replace("/opt/ml/model", str(folder / "model")) for k, v in container.get("Environment", {}).items()}
+        settings = {
+            k: v.replace("/opt/ml/model", str(folder / "model")) for k, v in container.get("Environment", {}).items()
+        }
         server = ModelServer(folder, base | access | settings)
         try:
             server.wait_ready()
@@ -367,7 +369,10 @@ class Hosting:
             first = not endpoint.captured
             endpoint.captured.append((fleet, time.strftime("%Y/%m/%d/%H", time.gmtime()), record))
         if first:
-            self._world.timeline.after(CAPTURE_SECONDS, lambda: self._write_captures(endpoint), settles=False)
+            self._world.timeline.after(CAPTURE_SECONDS, lambda: self._start_writing(endpoint), settles=False)
+
+    def _start_writing(self, endpoint: Endpoint) -> None:
+        self._world.activity.spawn(f"capture-{endpoint.name}", lambda: self._write_captures(endpoint))
 
     def _write_captures(self, endpoint: Endpoint) -> None:
         with self._lock:

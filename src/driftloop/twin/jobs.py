@@ -204,14 +204,22 @@ def _check_processing(request: Request) -> None:
 def _check_training(request: Request) -> None:
     only("CreateTrainingJob", request, _TRAINING)
     algorithm = request["AlgorithmSpecification"]
-    only("AlgorithmSpecification", algorithm, {"TrainingImage", "TrainingInputMode", "ContainerEntrypoint", "ContainerArguments"})
+    only(
+        "AlgorithmSpecification",
+        algorithm,
+        {"TrainingImage", "TrainingInputMode", "ContainerEntrypoint", "ContainerArguments"},
+    )
     check_image(algorithm["TrainingImage"])
     if not algorithm.get("ContainerEntrypoint"):
         raise unsupported("a training job without ContainerEntrypoint")
     if "MaxRuntimeInSeconds" not in request["StoppingCondition"]:
         raise unsupported("a training job without StoppingCondition.MaxRuntimeInSeconds")
     for channel in request.get("InputDataConfig", ()):
-        _plain_input(f"channel {channel['ChannelName']}", channel["DataSource"].get("S3DataSource") or {}, channel.get("InputMode", "File"))
+        _plain_input(
+            f"channel {channel['ChannelName']}",
+            channel["DataSource"].get("S3DataSource") or {},
+            channel.get("InputMode", "File"),
+        )
     if request["ResourceConfig"]["InstanceCount"] != 1:
         raise unsupported("training on several instances")
     if request["OutputDataConfig"].get("CompressionType", "GZIP") != "GZIP":

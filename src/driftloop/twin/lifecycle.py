@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -61,15 +62,14 @@ class Twin:
 
     def door(self, path: str, **request: Any) -> Any:
         """Ask the twin itself: ``clock``, ``settle``, ``alarms``, ``status``. Raises TwinError."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=1800)
+        connection = _door(urlsplit(self.url).netloc)
         try:
             connection.request("POST", f"/_driftloop/{path}", json.dumps(request))
             answer = connection.getresponse()
             content = json.loads(answer.read())
         except (OSError, http.client.HTTPException) as error:
-            raise TwinError(f"the twin in {self.folder} does not answer ({error}); see {self.folder / LOG}") from error
-        finally:
             connection.close()
+            raise TwinError(f"the twin in {self.folder} does not answer ({error}); see {self.folder / LOG}") from error
         if answer.status != 200:
             raise TwinError(f"{path}: {content['error']}")
         return content
@@ -106,6 +106,12 @@ def start(folder: Path, port: int = 0, begin: datetime | None = None, attached: 
         )  # fmt: skip
     _ATTACHED.append(process)
     return _wait_ready(folder, process)
+
+
+@cache
+def _door(address: str) -> http.client.HTTPConnection:
+    """One connection that stays open; it is opened again by itself after an error."""
+    return http.client.HTTPConnection(address, timeout=1800)
 
 
 _ATTACHED: list[subprocess.Popen[bytes]] = []

@@ -231,7 +231,7 @@ class Pipelines:
 
 def _property_files(execution: Execution) -> Iterator[tuple[tuple[str, str], str]]:
     for step in flatten(execution.definition["Steps"]):
-        done = execution.properties.get(step["Name"])
+        done = execution.properties.get(step["Name"]) or {}
         for item in step.get("PropertyFiles", ()) if done else ():
             output = done["ProcessingOutputConfig"]["Outputs"][item["OutputName"]]["S3Output"]["S3Uri"]
             yield (step["Name"], item["PropertyFileName"]), f"{output.rstrip('/')}/{item['FilePath']}"

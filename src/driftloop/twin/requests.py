@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import botocore.session
-from botocore.model import ServiceModel, Shape
+from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from driftloop.twin.errors import invalid, unsupported
@@ -19,13 +19,19 @@ def service_model(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
 
 
+def input_shape(service: str, operation: str) -> StructureShape:
+    """Fields of an operation's request."""
+    shape = service_model(service).operation_model(operation).input_shape
+    if shape is None:
+        raise unsupported(f"{service}:{operation}, which takes no request")
+    return shape
+
+
 def check_request(service: str, operation: str, request: Mapping[str, Any]) -> None:
     """Raise ApiError unless the request fits the operation."""
-    model = service_model(service)
-    if operation not in model.operation_names:
+    if operation not in service_model(service).operation_names:
         raise unsupported(f"the operation {service}:{operation}")
-    shape = model.operation_model(operation).input_shape
-    report = ParamValidator().validate(request, shape)
+    report = ParamValidator().validate(request, input_shape(service, operation))
     if report.has_errors():
         raise invalid(report.generate_report())
 
@@ -42,21 +48,22 @@ def coerce(shape: Shape, value: Any, place: str) -> Any:
 
     Raises ValueError for a property that the API does not have.
     """
-    match shape.type_name:
-        case "structure":
-            unknown = sorted(set(value) - set(shape.members))
-            if unknown:
-                raise ValueError(f"{place}: {', '.join(unknown)} cannot be set here")
-            return {key: coerce(shape.members[key], item, f"{place}.{key}") for key, item in value.items()}
-        case "list":
-            return [coerce(shape.member, item, place) for item in value]
-        case "map":
-            return {key: coerce(shape.value, item, place) for key, item in value.items()}
-        case "integer" | "long":
-            return int(value)
-        case "float" | "double":
-            return float(value)
-        case "boolean":
-            return value if isinstance(value, bool) else str(value).lower() == "true"
-        case _:
-            return str(value)
+    if isinstance(shape, StructureShape):
+        unknown = sorted(set(value) - set(shape.members))
+        if unknown:
+            raise ValueError(f"{place}: {', '.join(unknown)} cannot be set here")
+        return {key: coerce(shape.members[key], item, f"{place}.{key}") for key, item in value.items()}
+    if isinstance(shape, ListShape):
+        return [coerce(shape.member, item, place) for item in value]
+    if isinstance(shape, MapShape):
+        return {key: coerce(shape.value, item, place) for key, item in value.items()}
+    return _SCALARS.get(shape.type_name, str)(value)
+
+
+def _boolean(value: Any) -> bool:
+    return value if isinstance(value, bool) else str(value).lower() == "true"
+
+
+_SCALARS: dict[str, Callable[[Any], Any]] = {
+    "integer": int, "long": int, "float": float, "double": float, "boolean": _boolean,
+}  # fmt: skip

@@ -178,5 +178,3 @@ def _listed(endpoint: Endpoint) -> Answer:
         "EndpointName": endpoint.name, "EndpointArn": endpoint.arn, "EndpointStatus": endpoint.status,
         "CreationTime": endpoint.created, "LastModifiedTime": endpoint.modified,
     }  # fmt: skip
-
-

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from driftloop.twin import containers
 from driftloop.twin.activity import Activity
 from driftloop.twin.clock import VirtualClock
-from driftloop.twin.emulators import gateway
+from driftloop.twin.emulators import configuration
 from driftloop.twin.hosting import Hosting, World
 from driftloop.twin.jobs import Jobs, Platform
 from driftloop.twin.pipelines import Pipelines
@@ -35,10 +35,19 @@ class Twin:
 
     def __init__(self, folder: Path, port: int, start: datetime) -> None:
         # The emulators read their settings when they are imported.
-        gateway.configure(port, ACCOUNT, REGION, folder)
-        from driftloop.twin.emulators import events, functions, identity, monitoring, registry, templates  # noqa: PLC0415
+        configuration.configure(port, ACCOUNT, REGION, folder)
+        from driftloop.twin.emulators import (  # noqa: PLC0415
+            events,
+            functions,
+            gateway,
+            identity,
+            monitoring,
+            objects,
+            registry,
+            templates,
+        )
 
-        self._functions, self._monitoring = functions, monitoring
+        self._functions, self._gateway, self._monitoring = functions, gateway, monitoring
         url = f"http://127.0.0.1:{port}"
         self.clock = VirtualClock(folder / "clock", start)
         self.activity = Activity()
@@ -56,14 +65,16 @@ class Twin:
             platform, records, Jobs(platform, self.activity), pipelines, self.hosting, events.put, identity.may_pass
         )
         identity.install()
+        objects.install()
         events.install()
         monitoring.install()
         monitoring.on_transition(self.hosting.alarm_changed)
         functions.install(folder, self.clock.path, url, self.activity, monitoring.take_log)
-        templates.install(lambda operation, request: plane.call(operation, request, gateway.ACCESS_KEY))
+        templates.install(lambda operation, request: plane.call(operation, request, configuration.ACCESS_KEY))
         gateway.route_sagemaker(plane.call, self.hosting.invoke)
         self.timeline.add_sources(events.Schedules(), monitoring.Alarms(), _Redeliveries(functions.next_visible))
-        self.timeline.wake = functions.wake
+        self.timeline.hasten, self.timeline.relax = functions.PACE.hasten, functions.PACE.relax
+        self.timeline.skipped = functions.time_skipped
         self._doors = {"clock": self._move, "settle": self._settle, "alarms": self._alarms, "status": self._status}
 
     def is_idle(self) -> bool:
@@ -79,6 +90,10 @@ class Twin:
         while True:
             time.sleep(_TICK_SECONDS)
             self.timeline.tick()
+
+    def serve(self, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+        """Answer requests until the process is told to end."""
+        self._gateway.serve(listener, self.door, on_ready)
 
     def stop(self) -> None:
         """End every process that was started."""
@@ -134,13 +149,13 @@ def main() -> None:
 
     def ready() -> None:
         state = {"pid": os.getpid(), "url": f"http://127.0.0.1:{port}", "account": ACCOUNT, "region": REGION,
-                 "access_key": gateway.ACCESS_KEY, "secret_key": gateway.SECRET_KEY}  # fmt: skip
+                 "access_key": configuration.ACCESS_KEY, "secret_key": configuration.SECRET_KEY}  # fmt: skip
         fresh = arguments.folder / f"{READY}.new"
         fresh.write_text(json.dumps(state))
         fresh.replace(arguments.folder / READY)
 
     try:
-        gateway.serve(listener, twin.door, ready)
+        twin.serve(listener, ready)
     finally:
         twin.stop()
         (arguments.folder / READY).unlink(missing_ok=True)

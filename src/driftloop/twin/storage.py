@@ -32,7 +32,7 @@ def role_client(service: str, credentials: Mapping[str, str], endpoint: str, reg
                 aws_session_token=credentials["AWS_SESSION_TOKEN"],
                 region_name=region,
             )
-            _CLIENTS[key] = session.client(service, endpoint_url=endpoint, config=_CONFIG)
+            _CLIENTS[key] = session.client(service, endpoint_url=endpoint, config=_CONFIG)  # type: ignore[call-overload]
         return _CLIENTS[key]
 
 

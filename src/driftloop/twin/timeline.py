@@ -15,6 +15,8 @@ from driftloop.twin.clock import VirtualClock
 PATIENCE_SECONDS = 900
 """Real time after which work that does not come to rest is an error."""
 _POLL_SECONDS = 0.002
+LAG_SECONDS = 6 * 3600
+"""Virtual time by which consumers may fall behind before the clock waits for them."""
 
 
 class Source(Protocol):
@@ -45,7 +47,7 @@ class Timeline:
     """Moves the clock from one due time to the next.
 
     Schedules, alarms and timers that settle see a world at rest: everything that was set off before them has ended.
-    Other timers and plain passing of time do not wait, so consumers may lag behind as they do in AWS.
+    Other timers and plain passing of time do not wait: consumers may lag behind, as they do in AWS, by LAG_SECONDS.
     """
 
     def __init__(self, clock: VirtualClock, idle: Callable[[], bool]) -> None:
@@ -56,7 +58,13 @@ class Timeline:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._moving = threading.Lock()
-        self.wake: Callable[[], None] = lambda: None
+        self._settled = clock.now()
+        self.hasten: Callable[[], None] = lambda: None
+        """Told that somebody waits for the consumers."""
+        self.relax: Callable[[], None] = lambda: None
+        """Told that nobody does."""
+        self.skipped: Callable[[float], None] = lambda _seconds: None
+        """Told by how much the clock was moved."""
 
     def add_sources(self, *sources: Source) -> None:
         """Register sources; they are asked in this order."""
@@ -85,20 +93,29 @@ class Timeline:
                     break
                 if settles:
                     self.settle()
-                self._clock.move_to(due)
+                self._move(due)
                 self._run_due()
                 if settles:
                     self.settle()
-            self._clock.move_to(target)
-            self.wake()
+            self._move(target)
+            self.relax()
 
     def settle(self) -> None:
         """Wait until everything that was set off has ended. Raises TwinStuckError."""
+        self.hasten()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._idle():
             if time.monotonic() > deadline:
                 raise TwinStuckError(f"work did not come to rest within {PATIENCE_SECONDS} s")
             time.sleep(_POLL_SECONDS)
+        self._settled = self._clock.now()
+
+    def _move(self, moment: float) -> None:
+        if moment - self._settled > LAG_SECONDS:
+            self.settle()
+        before = self._clock.now()
+        self._clock.move_to(moment)
+        self.skipped(max(0.0, moment - before))
 
     def _next(self) -> tuple[float | None, bool]:
         with self._lock:
@@ -117,4 +134,3 @@ class Timeline:
             timer.action()
         for source in self._sources:
             source.run_due()
-        self.wake()

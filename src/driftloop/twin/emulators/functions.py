@@ -22,6 +22,7 @@ from ministack.core import concurrency, lambda_runtime
 from ministack.services import eventbridge, lambda_svc, s3, sqs
 
 from driftloop.twin.activity import Activity
+
 END = "\x1eEND"
 """Last line of an invocation's output; lambda_worker.py writes it."""
 
@@ -31,7 +32,7 @@ _END_PATIENCE_SECONDS = 5.0
 _IDLE_SECONDS = 0.5
 
 
-class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]
+class FunctionWorker(lambda_runtime.Worker):
     """A function's process. Differs from ministack's: isolated interpreter, virtual clock, unpacked once per code."""
 
     folder: Path
@@ -66,14 +67,15 @@ class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]
             cwd=code, env=environment, text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        self._stderr_queue = queue.Queue()
+        self._stderr_queue: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read_stderr, daemon=True, name=f"stderr-{self.func_name}").start()
         init = {
             "code_dir": str(code), "module": module.replace("/", "."), "handler": handler,
             "function_name": config["FunctionName"], "memory": config.get("MemorySize", 128),
             "arn": config.get("FunctionArn", ""),
         }  # fmt: skip
-        assert self._proc.stdin and self._proc.stdout  # noqa: S101 - pipes were asked for
+        assert self._proc.stdin is not None  # noqa: S101 - pipes were asked for
+        assert self._proc.stdout is not None  # noqa: S101
         self._proc.stdin.write(json.dumps(init) + "\n")
         self._proc.stdin.flush()
         answer = json.loads(self._proc.stdout.readline() or '{"error": "the process ended at once"}')
@@ -109,10 +111,14 @@ class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]
         return "\n".join(lines)
 
 
-_UNPACKING = threading.Lock()
+_UNPACKING, _POLLING = threading.Lock(), threading.Lock()
+_HANDLED: dict[int, list[dict[str, Any]]] = {}
+"""Batches that functions are handling right now."""
 
 
-def install(folder: Path, clock_path: Path, endpoint: str, activity: Activity, on_log: Callable[[list[str]], None]) -> None:
+def install(
+    folder: Path, clock_path: Path, endpoint: str, activity: Activity, on_log: Callable[[list[str]], None]
+) -> None:
     """Make ministack run functions this way, and count what it sets off in the background."""
     _link_runtime(folder / "runtime")
     (folder / "code").mkdir(parents=True, exist_ok=True)
@@ -124,6 +130,7 @@ def install(folder: Path, clock_path: Path, endpoint: str, activity: Activity, o
     s3._fire_s3_event_async = _inline_notification
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda(activity)
     lambda_svc._ensure_poller = lambda: None
+    lambda_svc._run_sqs_batch = _remember(lambda_svc._run_sqs_batch)
     threading.Thread(target=_pump, args=(activity,), daemon=True, name="event-sources").start()
 
 
@@ -136,10 +143,18 @@ def is_idle() -> bool:
 
 
 def next_visible() -> float | None:
-    """When the next message that was handed out comes back, if any."""
-    now = time.time()
-    times = [m["visible_at"] for queue_ in _mapped_queues() for m in queue_["messages"] if m["visible_at"] > now]
-    return min(times, default=None)
+    """When the next message that failed comes back to its queue, if any."""
+    now, handled = time.time(), {id(message) for batch in list(_HANDLED.values()) for message in batch}
+    messages = (m for queue_ in _mapped_queues() for m in queue_["messages"])
+    return min((m["visible_at"] for m in messages if m["visible_at"] > now and id(m) not in handled), default=None)
+
+
+def time_skipped(seconds: float) -> None:
+    """The clock was moved: a function that works at this moment did not work for all that time."""
+    with _POLLING:
+        for batch in list(_HANDLED.values()):
+            for message in batch:
+                message["visible_at"] += seconds
 
 
 def wake() -> None:
@@ -157,13 +172,60 @@ def _mapped_queues() -> list[dict[str, Any]]:
     return [q for q in list(sqs._queues._data.values()) if q["attributes"].get("QueueArn") in arns]
 
 
+class Pace:
+    """How eagerly consumers take messages.
+
+    While the clock is moved fast, a few messages may gather before a function is started for them, as they would
+    gather in AWS during the same real time. Nothing waits when somebody waits for the twin to come to rest, or when
+    the clock is not being moved.
+    """
+
+    gather = 6
+    lazy_seconds = 2.0
+
+    def __init__(self) -> None:
+        self._lazy_until = 0.0
+        self._urgent = threading.Event()
+
+    def hasten(self) -> None:
+        """Take every message now."""
+        self._urgent.set()
+        wake()
+
+    def relax(self) -> None:
+        """Let messages gather for the next moments."""
+        self._lazy_until = time.monotonic() + self.lazy_seconds
+        self._urgent.clear()
+
+    def is_time(self) -> bool:
+        """True if messages should be taken now."""
+        if self._urgent.is_set() or time.monotonic() > self._lazy_until:
+            return True
+        now = time.time()
+        return any(sum(m["visible_at"] <= now for m in q["messages"]) >= self.gather for q in _mapped_queues())
+
+
+PACE = Pace()
+
+
 def _pump(activity: Activity) -> None:
     while True:
         concurrency.esm_wake.wait(_IDLE_SECONDS)
-        with activity.work():
+        with activity.work(), _POLLING:
             concurrency.esm_wake.clear()
-            while lambda_svc._poll_sqs():
+            while PACE.is_time() and lambda_svc._poll_sqs():
                 pass
+
+
+def _remember(run: Callable[..., None]) -> Callable[..., None]:
+    def remembered(esm: Any, function: Any, event: Any, batch: list[dict[str, Any]], *rest: Any) -> None:
+        _HANDLED[id(batch)] = batch
+        try:
+            run(esm, function, event, batch, *rest)
+        finally:
+            del _HANDLED[id(batch)]
+
+    return remembered
 
 
 def _count(module: Any, name: str, activity: Activity) -> None:

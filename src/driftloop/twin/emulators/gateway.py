@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any
 
+import uvicorn
+from ministack import app
+from ministack.core import router
+from ministack.core.responses import error_response_json
+
+from driftloop.twin.emulators import identity
 from driftloop.twin.errors import ApiError
 
 Scope = MutableMapping[str, Any]
@@ -23,36 +27,22 @@ Door = Callable[[str, Mapping[str, Any]], Any]
 
 DOOR = "/_driftloop/"
 _JSON = "application/x-amz-json-1.1"
-ACCESS_KEY, SECRET_KEY = "driftlooproot", "driftlooproot"
-
-
-def configure(port: int, account: str, region: str, folder: Path) -> None:
-    """Settings that ministack reads when it is imported. IAM is enforced."""
-    os.environ.update(
-        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", AUTH="true", LAMBDA_EXECUTOR="local", IOT_MTLS_ENABLED="0",
-        SFTP_ENABLED="0", MINISTACK_ACCOUNT_ID=account, MINISTACK_REGION=region, MINISTACK_AUTOCREATE_AWS_MANAGED="1",
-        AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_DEFAULT_REGION=region,
-        AWS_EC2_METADATA_DISABLED="true", LOG_LEVEL="WARNING", TMPDIR=str(folder),
-    )  # fmt: skip
-    os.environ.pop("AWS_SESSION_TOKEN", None)
-    os.environ.pop("AWS_PROFILE", None)
 
 
 def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: Callable[..., Any]) -> None:
     """Answer SageMaker's API with ``call`` and its runtime with ``invoke``."""
-    from ministack import app
-    from ministack.core import router
-    from ministack.core.responses import error_response_json
-
-    from driftloop.twin.emulators import identity
 
     async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, _query: Any) -> Answer:
         try:
-            if found := identity._INVOCATION.match(path):
+            if found := identity.INVOCATION.match(path):
                 names = ("content-type", "accept", "x-amzn-sagemaker-inference-id")
                 kind, accept, inference_id = (headers.get(name, "") for name in names)
                 reply, variant = await asyncio.to_thread(invoke, found[1], kind, accept, body, inference_id)
-                return 200, {"Content-Type": reply.content_type, "x-Amzn-Invoked-Production-Variant": variant}, reply.body
+                return (
+                    200,
+                    {"Content-Type": reply.content_type, "x-Amzn-Invoked-Production-Variant": variant},
+                    reply.body,
+                )
             operation = headers.get("x-amz-target", "").rpartition(".")[2]
             key = app.extract_access_key_id(headers, {})
             answer = await asyncio.to_thread(call, operation, json.loads(body or b"{}"), key)
@@ -71,8 +61,6 @@ def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None]) -> 
     The Date header tells the machine's time, not the virtual one: the JavaScript SDK takes a difference for a broken
     clock and repeats its requests.
     """
-    import uvicorn
-    from ministack import app
 
     async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(DOOR):
@@ -86,7 +74,13 @@ def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None]) -> 
             on_ready()
 
     config = uvicorn.Config(
-        gateway, lifespan="on", log_level="warning", access_log=False, timeout_keep_alive=75, http="httptools", date_header=False
+        gateway,
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=75,
+        http="httptools",
+        date_header=False,
     )
     Server(config).run(sockets=[listener])
 

@@ -24,7 +24,7 @@ _KINDS = {
     "ModelPackageGroupName": "model-package-group",
 }
 _ARN_FIELDS = ("ModelPackageArn", "PipelineExecutionArn", "ResourceArn")
-_INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 
 
 def install() -> None:
@@ -34,15 +34,17 @@ def install() -> None:
     )  # fmt: skip
     pin_origin = iam_evaluator.pin_request_origin
 
-    def resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str) -> str:
+    def resource_arn(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> str:
         if service != "sagemaker":
             return str(ask_arn(service, method, path, headers, body, query, region, account))
-        if found := _INVOCATION.match(path):
+        if found := INVOCATION.match(path):
             return _arn(region, account, "endpoint", found[1])
         return sagemaker_arn(_operation(headers), _json(body), region, account)
 
     def action(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> str | None:
-        if service == "sagemaker" and _INVOCATION.match(path):
+        if service == "sagemaker" and INVOCATION.match(path):
             return "sagemaker:InvokeEndpoint"
         answer: str | None = ask_action(service, method, path, headers, body, query)
         return answer

@@ -5,6 +5,8 @@ package and what the Lambda runtime brings (RUNTIME) can be imported. Speaks min
 stdout; the function's own output goes to stderr, closed by one END line per invocation.
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 import os
@@ -13,6 +15,8 @@ import sys
 import time
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 END = "\x1eEND"
 
@@ -25,9 +29,8 @@ _travel = time_machine.travel(datetime.now(UTC), tick=True)
 _machine = _travel.start()
 
 
-def _set_clock():
-    with open(clock_path, "rb") as file:
-        virtual, monotonic = struct.unpack("dd", file.read())
+def _set_clock() -> None:
+    virtual, monotonic = struct.unpack("dd", Path(clock_path).read_bytes())
     _machine.move_to(datetime.fromtimestamp(virtual + _monotonic() - monotonic, UTC), tick=True)
 
 
@@ -37,7 +40,7 @@ class Context:
     identity = None
     client_context = None
 
-    def __init__(self, init, call):
+    def __init__(self, init: dict[str, Any], call: dict[str, Any]) -> None:
         self.function_name = init["function_name"]
         self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         self.memory_limit_in_mb = init["memory"]
@@ -47,14 +50,14 @@ class Context:
         self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
         self._deadline = _monotonic() + call["timeout_ms"] / 1000
 
-    def get_remaining_time_in_millis(self):
+    def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self._deadline - _monotonic()) * 1000))
 
 
-def main():
+def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr
 
-    def answer(value):
+    def answer(value: dict[str, Any]) -> None:
         answers.write(json.dumps(value) + "\n")
         answers.flush()
 

@@ -70,7 +70,9 @@ class Alarms:
     def next_due(self) -> float | None:
         """Beginning of the next period of an alarm that would notice it."""
         now = time.time()
-        periods = [int(a["Period"]) for a in cloudwatch._alarms.values() if a["StateValue"] == "ALARM" and a.get("Period")]
+        periods = [
+            int(a["Period"]) for a in cloudwatch._alarms.values() if a["StateValue"] == "ALARM" and a.get("Period")
+        ]
         return min(((int(now) // period + 1) * period for period in periods), default=None)
 
     def run_due(self) -> None:
@@ -106,7 +108,9 @@ def _evaluate(alarm: dict[str, Any]) -> None:
 def _datapoints(alarm: dict[str, Any], count: int) -> list[float | None]:
     statistic = alarm.get("Statistic")
     if statistic not in _STATISTICS:
-        raise NotImplementedError(f"alarm {alarm['AlarmName']}: statistic {statistic or alarm.get('ExtendedStatistic')}")
+        raise NotImplementedError(
+            f"alarm {alarm['AlarmName']}: statistic {statistic or alarm.get('ExtendedStatistic')}"
+        )
     dimensions = cloudwatch._dims_key({d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []})
     points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions)) or []
     period, now = int(alarm["Period"]), time.time()
@@ -134,7 +138,9 @@ def _announce(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:
     name = alarm["AlarmName"]
     arn = f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm:{name}"
     at = datetime.now(UTC)
-    TRANSITIONS.append({"alarm": name, "at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "old": old, "new": new, "reason": reason})
+    TRANSITIONS.append(
+        {"alarm": name, "at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "old": old, "new": new, "reason": reason}
+    )
     stamp = at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
     detail = {
         "alarmName": name,
@@ -152,4 +158,3 @@ def _metric(alarm: dict[str, Any]) -> dict[str, Any]:
     metric = {"namespace": alarm["Namespace"], "name": alarm["MetricName"], "dimensions": dimensions}
     stat = {"metric": metric, "period": alarm["Period"], "stat": alarm.get("Statistic")}
     return {"id": "m1", "metricStat": stat, "returnData": True}
-

@@ -9,7 +9,7 @@ from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-from driftloop.twin.requests import coerce, service_model
+from driftloop.twin.requests import coerce, input_shape
 
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 Properties = dict[str, Any]
@@ -28,12 +28,18 @@ def install(call: Call) -> None:
 
 
 def _resource(
-    call: Call, kind: str, name: str, *, arn: str = "", prepare: Callable[[Properties], Properties] = dict, update: bool = False
+    call: Call,
+    kind: str,
+    name: str,
+    *,
+    arn: str = "",
+    prepare: Callable[[Properties], Properties] = dict,
+    update: bool = False,
 ) -> dict[str, Any]:
     """Handlers of one type. ``arn`` is the attribute for which Ref stands too; else Ref gives the name."""
 
     def perform(operation: str, properties: Properties) -> dict[str, Any]:
-        shape = service_model("sagemaker").operation_model(operation).input_shape
+        shape = input_shape("sagemaker", operation)
         values = {key: value for key, value in prepare(properties).items() if key in shape.members or key in properties}
         return call(operation, coerce(shape, values, f"AWS::SageMaker::{kind}"))
 
@@ -44,7 +50,7 @@ def _resource(
     def change(physical: str, old: Properties, new: Properties, _stack: str) -> tuple[str, dict[str, str]]:
         if old[name] != new[name]:
             raise ValueError(f"AWS::SageMaker::{kind}: a new {name} needs a new resource")
-        shape = service_model("sagemaker").operation_model(f"Update{kind}").input_shape
+        shape = input_shape("sagemaker", f"Update{kind}")
         perform(f"Update{kind}", {key: value for key, value in new.items() if key in shape.members})
         return physical, {}
 

@@ -9,12 +9,26 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [entry for entry in (str(ROOT / "src"), str(ROOT)) if entry not in sys.path]
+SLOW = ("demo", "integration", "contract/twin", "infra", "browser", "pipelines")
+"""Folders whose tests share something dear, such as a deployed twin: one worker runs all of a folder, dearest first."""
+
 
 # The same examples in every run, and no time limits per example on a busy machine.
 settings.register_profile("driftloop", derandomize=True, deadline=None, database=None)
 settings.load_profile("driftloop")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    place = {item: _place(item.path.relative_to(root).as_posix()) for item in items}
+    items.sort(key=place.__getitem__)
+    for item in items:
+        if place[item] < len(SLOW):
+            item.add_marker(pytest.mark.xdist_group(SLOW[place[item]]))
+
+
+def _place(path: str) -> int:
+    return next((number for number, folder in enumerate(SLOW) if path.startswith(folder + "/")), len(SLOW))
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +50,13 @@ def _cold_caches() -> Iterator[None]:
 
 
 def _clear() -> None:
-    for module, name in (("baselines", "_CACHE"), ("detect_drift", "_LABELLED"), ("join_labels", "_ROWS")):
+    caches = (
+        ("baselines", "_CACHE"),
+        ("detect_drift", "_LABELLED"),
+        ("detect_drift", "_SHARDS"),
+        ("join_labels", "_ROWS"),
+    )
+    for module, name in caches:
         loaded = sys.modules.get(f"driftloop.loop.{module}")
         if loaded is not None:
             getattr(loaded, name).clear()

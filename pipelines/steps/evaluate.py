@@ -23,7 +23,7 @@ from pipelines.steps.champion import ServingModel, download, find_champion
 from pipelines.steps.inference import Predictor, model_fn, score
 from pipelines.steps.region import region
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
-from pipelines.steps.tables import ROWS, read_table
+from driftloop.data.tables import ROWS, read_table
 
 EVALUATION = "evaluation.json"
 _INPUT, _OUTPUT = "/opt/ml/processing/input", "/opt/ml/processing/output"

@@ -25,7 +25,7 @@ from pipelines.steps.manifest import MANIFEST, build_manifest, digest
 from pipelines.steps.region import region
 from pipelines.steps.sources import THREADS, Source, contents, list_sources, parse
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, read_spec, run, say
-from pipelines.steps.tables import ROWS, write_table
+from driftloop.data.tables import ROWS, write_table
 
 _OUTPUT = "/opt/ml/processing/output"
 

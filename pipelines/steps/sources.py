@@ -13,7 +13,7 @@ from driftloop.data.parsing import BadRowError
 from driftloop.data.rows import read_rows
 from driftloop.data.schema import Columns, Schema
 from pipelines.steps.step import StepError
-from pipelines.steps.tables import read_table
+from driftloop.data.tables import read_table
 
 LIVE, HISTORY = "live", "history"
 THREADS = 16

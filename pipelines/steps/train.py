@@ -25,7 +25,7 @@ from pipelines.steps.fitting import Trainer
 from pipelines.steps.inference import MODEL, SPEC, Predictor
 from pipelines.steps.out_of_time import OutOfTime, predict_out_of_time
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
-from pipelines.steps.tables import ROWS, read_table
+from driftloop.data.tables import ROWS, read_table
 
 _CODE = {
     "inference.py": ("pipelines.steps", "inference.py"),

@@ -25,16 +25,17 @@ def write_rows(schema: Schema, parts: dict[str, Columns], label: bool = False) -
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([OBJECT, *names])
     for source, columns in sorted(parts.items()):
-        cells = [_texts(columns[name]) for name in names]
+        cells = [texts(columns[name]) for name in names]
         writer.writerows([source, *row] for row in zip(*cells, strict=True))
     return out.getvalue().encode()
 
 
-def _texts(values: np.ndarray[Any, Any]) -> list[str]:
+def texts(values: np.ndarray[Any, Any]) -> list[str]:
+    """A column as CSV cells: times in ISO-8601 UTC, missing numbers empty, numbers so that they come back exactly."""
     if values.dtype.kind == "f":
         return ["" if math.isnan(value) else repr(value) for value in values.tolist()]
     if values.dtype.kind == "M":
-        return [f"{value}Z" for value in values.astype("datetime64[s]").astype(str)]
+        return [f"{value}Z" for value in values.astype("datetime64[s]").astype(str).tolist()]
     return [str(value) for value in values.tolist()]
 
 

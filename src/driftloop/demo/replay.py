@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from driftloop.data.schema import Schema
+from driftloop.data.tables import history_tables, read_table, write_table
 from driftloop.demo.stage import Stage
 from driftloop.monitoring.statistics import Floats
 from driftloop.names import ModelNames
@@ -57,10 +59,11 @@ def csv_lines(table: pd.DataFrame) -> list[str]:
 def import_history(stage: Stage, spec: ModelSpec, flights: pd.DataFrame) -> None:
     """Labelled rows from before there was a version, into the curated bucket, a file a day."""
     s3, bucket = stage.client("s3"), stage.bucket("curated")
-    columns = [spec.data.id, spec.data.time, *spec.data.features, spec.data.label]
-    for day, rows in flights.groupby(flights.index.floor("D")):
-        body = rows[columns].to_csv(index=False, lineterminator="\n")
-        s3.put_object(Bucket=bucket, Key=f"history/{spec.name}/{day:%Y-%m-%d}.csv", Body=body.encode())
+    schema = Schema.from_spec(spec.compiled())
+    text = flights[[*schema.payload, schema.label]].to_csv(index=False, lineterminator="\n")
+    rows = read_table(schema, text.encode(), unique=True)
+    for key, day in history_tables(schema, spec.name, rows).items():
+        s3.put_object(Bucket=bucket, Key=key, Body=write_table(schema, day))
 
 
 class Replay:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
-from botocore.config import Config
-
 from driftloop.aws.ledger import DynamoLedger
 from driftloop.names import LEDGER_TABLE, PLATFORM_STACK, ModelNames, bucket
-from driftloop.twin import lifecycle, toolkit
+from driftloop.twin import deployment, lifecycle
 from driftloop.twin.lifecycle import Twin
 
 T = TypeVar("T")
-_CONFIG = Config(retries={"max_attempts": 0}, request_checksum_calculation="when_required", max_pool_connections=4)
 
 
 @dataclass(frozen=True)
@@ -34,11 +28,7 @@ class Stage:
 
     def client(self, service: str) -> Any:
         """A boto3 client."""
-        environment = self.twin.environment()
-        session = boto3.Session(
-            environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], region_name=self.twin.region
-        )
-        return session.client(service, endpoint_url=self.twin.url, config=_CONFIG)  # type: ignore[call-overload]
+        return deployment.client(self.twin, service)
 
     def bucket(self, kind: str) -> str:
         """Name of the ``live``, ``curated`` or ``artifacts`` bucket."""
@@ -87,25 +77,11 @@ def set_stage(folder: Path, model: str, begin: datetime, timer: Timer) -> Stage:
 
     The twin ends when this process ends, however that happens.
     """
-    log, assembly = folder / "cdk.log", folder / "cdk.out"
+    log, assembly = folder / deployment.LOG, folder / deployment.ASSEMBLY
     with ThreadPoolExecutor(1) as pool:
         # Nothing in the templates depends on where they go, so both can be made at once.
-        synthesis: Future[None] = pool.submit(timer.measure, "synth", lambda: _synthesise(assembly, log))
+        synthesis: Future[None] = pool.submit(timer.measure, "synth", lambda: deployment.synthesise(assembly, log))
         twin = timer.measure("boot", lambda: lifecycle.start(folder / "twin", begin=begin, attached=True))
         synthesis.result()
-    environment = twin.environment()
-
-    def deploy() -> None:
-        app = ("--app", str(assembly))
-        toolkit.run_cdk(["bootstrap", f"aws://{twin.account}/{twin.region}", *app], environment, log)
-        toolkit.run_cdk(
-            ["deploy", "--all", *app, "--require-approval", "never", "--progress", "events"], environment, log
-        )
-
-    timer.measure("deploy", deploy)
+    timer.measure("deploy", lambda: deployment.deploy(twin, assembly, log))
     return Stage(twin, model)
-
-
-def _synthesise(assembly: Path, log: Path) -> None:
-    subprocess.run([sys.executable, "-m", "infra.packaging", "--platform", "host"], cwd=toolkit.ROOT, check=True)
-    toolkit.run_cdk(["synth", "--quiet", "--output", str(assembly), "--build", "true", *toolkit.TARGET], {}, log)

@@ -21,7 +21,7 @@ from driftloop.ports import Clock, Models, Objects, RetryableError
 WAITS = 3
 """Deliveries during which a label waits for its prediction before it is quarantined."""
 
-_ROWS = WarmFiles()
+_ROWS: WarmFiles[Columns] = WarmFiles()
 
 
 @dataclass

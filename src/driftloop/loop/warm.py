@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
 
-from driftloop.data.schema import Columns
+Content = TypeVar("Content")
 
 
-class WarmFiles:
+class WarmFiles(Generic[Content]):
     """Reads each file once. Of each group it keeps exactly the files that were asked for last, so it does not grow."""
 
     def __init__(self, groups: int = 16) -> None:
         self._limit = groups
-        self._groups: dict[Hashable, dict[str, Columns]] = {}
+        self._groups: dict[Hashable, dict[str, Content]] = {}
 
-    def read(self, group: Hashable, keys: Sequence[str], read: Callable[[str], Columns]) -> list[Columns]:
+    def read(self, group: Hashable, keys: Sequence[str], read: Callable[[str], Content]) -> list[Content]:
         """Contents of the files, in order; ``read`` is called for those that are not known yet."""
         known = self._groups.pop(group, {})
         files = {key: known[key] if key in known else read(key) for key in keys}

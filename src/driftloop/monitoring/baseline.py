@@ -15,10 +15,10 @@ from driftloop.data.capture import SCORE
 from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, bins_from_dict, bins_to_dict, fit_bins, fit_numeric
-from driftloop.monitoring.calibration import block_limit, outcome_limit
+from driftloop.monitoring.calibration import block_limit, outcome_limit, runs_of
 from driftloop.monitoring.chance import divergence_allowance, loss_allowance
 from driftloop.monitoring.outcomes import Outcomes, count_outcomes
-from driftloop.monitoring.profile import Profile, profile_columns
+from driftloop.monitoring.profile import Profile, merge, profile_columns
 from driftloop.monitoring.statistics import jensen_shannon
 
 FORMAT = 1
@@ -163,20 +163,23 @@ def _limits(
     schema: Schema, draft: Baseline, training: Columns, predictions: Columns, windowing: Windowing, score_bins: Bins
 ) -> Limits:
     days = [profile_columns(draft.bins, block) for block in _blocks(training, schema.time, windowing)]
+    spans = [merge(draft.bins, run) for run in runs_of(days, windowing.smoothing)]
     scored = _blocks(predictions, schema.time, windowing)
-    scores = [jensen_shannon(score_bins.count(block[SCORE]), draft.reference.counts[SCORE]) for block in scored]
+    counts = [score_bins.count(block[SCORE]) for block in scored]
+    expected = draft.reference.counts[SCORE]
+    scores = [jensen_shannon(np.sum(run, axis=0), expected) for run in runs_of(counts, windowing.smoothing)]
     outcomes: list[Outcomes] = [count_outcomes(block[schema.label], block[SCORE]) for block in scored]
     # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
     share = windowing.sensitivity / len(schema.features)
     return Limits(
-        input_drift=block_limit([draft.input_drift(day) for day in days], windowing.sensitivity),
+        input_drift=block_limit([draft.input_drift(span) for span in spans], windowing.sensitivity),
         prediction_drift=block_limit(scores, windowing.sensitivity),
         quality_loss=outcome_limit(outcomes, windowing.smoothing, windowing.sensitivity, windowing.seed),
         features={
-            f.name: block_limit([draft.feature_drift(f.name, day) for day in days], share) for f in schema.features
+            f.name: block_limit([draft.feature_drift(f.name, span) for span in spans], share) for f in schema.features
         },
         sensitivity=windowing.sensitivity,
-        rows=int(np.median([day.rows for day in days])),
+        rows=int(np.median([span.rows for span in spans])),
         labelled_rows=int(np.median([block.total for block in outcomes])) * windowing.smoothing,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,22 @@ from driftloop.monitoring.statistics import Floats
 
 _RESAMPLES = 1000
 MIN_BLOCKS = 5
+
+
+T = TypeVar("T")
+
+
+def runs_of(blocks: Sequence[T], length: int) -> list[Sequence[T]]:
+    """Runs of ``length`` consecutive blocks, side by side where there are enough blocks and overlapping where not.
+
+    Raises ValueError if even overlapping there are fewer than five.
+    """
+    room = len(blocks) - length
+    if room < MIN_BLOCKS - 1:
+        needed = length + MIN_BLOCKS - 1
+        raise ValueError(f"{len(blocks)} time blocks are too few to set a limit; at least {needed} are needed")
+    stride = min(length, room // (MIN_BLOCKS - 1))
+    return [blocks[start : start + length] for start in range(0, room + 1, stride)]
 
 
 def block_limit(statistics: Sequence[float], sensitivity: float) -> float:

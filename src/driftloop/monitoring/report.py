@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,7 +11,7 @@ from driftloop.data.windows import Window, iso
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.bins import NumericBins
 from driftloop.monitoring.outcomes import Outcomes
-from driftloop.monitoring.profile import Profile
+from driftloop.monitoring.profile import Profile, merge
 
 BROKEN_SHARE = 0.5
 USUAL_SHARE = 0.1
@@ -65,37 +66,49 @@ class DriftReport:
 
 def assess(
     baseline: Baseline,
-    profile: Profile,
+    profiles: Sequence[Profile],
     outcomes: Outcomes | None,
     *,
     model: str,
     version: int,
     window: Window,
     min_rows: int,
+    smoothing: int,
 ) -> DriftReport:
     """Judge one window.
 
+    What is broken shows in one window; how far the world has moved shows better in several together, since days differ
+    from each other more than weeks do. Windows that were broken are left out of the several.
+
     Args:
-        profile: the window's traffic in the baseline's cells.
+        profiles: traffic of the last windows in the baseline's cells, oldest first, the judged one last. Drift is
+            judged if there are ``smoothing`` of them, for which the limits were set.
         outcomes: labelled predictions of the last windows together; None if there are not yet enough.
     """
-    enough = profile.rows >= min_rows
-    broken = _broken(baseline, profile) if enough else []
-    trusted = enough and not broken
-    inputs = baseline.input_score(profile) if trusted else None
-    predictions = baseline.prediction_score(profile) if trusted else None
+    current = profiles[-1]
+    broken = _broken(baseline, current) if current.rows >= min_rows else []
+    trusted = current.rows >= min_rows and not broken
+    span = merge(baseline.bins, [p for p in profiles if p.rows and not _broken(baseline, p)])
+    settled = trusted and len(profiles) >= smoothing
+    inputs = baseline.input_score(span) if settled else None
+    predictions = baseline.prediction_score(span) if settled else None
     quality = baseline.quality_score(outcomes) if trusted and outcomes else None
-    features = _features(baseline, profile) if profile.rows else []
+    features = _features(baseline, span if settled else current) if current.rows else []
     over = _over_limit(inputs, predictions, quality, features)
-    if not enough:
-        verdict, reasons = Verdict.NOT_ENOUGH_DATA, [f"{profile.rows} rows, and at least {min_rows} are needed"]
+    if current.rows < min_rows:
+        verdict, reasons = Verdict.NOT_ENOUGH_DATA, [f"{current.rows} rows, and at least {min_rows} are needed"]
     elif broken:
         verdict, reasons = Verdict.BROKEN_UPSTREAM, broken
+    elif over:
+        verdict, reasons = Verdict.SHIFTED, over
+    elif not settled:
+        seen = f"version {version} has seen {len(profiles)} of the {smoothing} windows that drift is judged on"
+        verdict, reasons = Verdict.NOT_ENOUGH_DATA, [seen]
     else:
-        verdict, reasons = (Verdict.SHIFTED, over) if over else (Verdict.STABLE, ["every score is below its limit"])
+        verdict, reasons = Verdict.STABLE, ["every score is below its limit"]
     labelled = outcomes.total if outcomes else 0
     return DriftReport(
-        model, version, baseline.id, window, profile.rows, verdict, reasons, inputs, predictions, quality, labelled,
+        model, version, baseline.id, window, current.rows, verdict, reasons, inputs, predictions, quality, labelled,
         features,
     )  # fmt: skip
 

@@ -159,7 +159,9 @@ class Monitoring(_Part):
         0.01, gt=0, lt=0.5, description="False-alarm rate per window that the limits are set for."
     )
     min_rows: int = Field(200, ge=20, description="A window with fewer rows has the verdict 'not enough data'.")
-    smoothing: int = Field(7, ge=1, le=60, description="Windows over which observed quality is averaged.")
+    smoothing: int = Field(
+        7, ge=1, le=60, description="Windows that drift and observed quality are judged on together."
+    )
     datapoints: int = Field(3, ge=1, le=10, description="Windows at or over the limit that raise the alarm ...")
     of: int = Field(3, ge=1, le=10, description="... among this many.")
 

@@ -13,6 +13,12 @@ class Activity:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running = 0
+        self._begun = 0
+
+    @property
+    def begun(self) -> int:
+        """Pieces of work that were ever begun: if it has not changed, nothing began in between."""
+        return self._begun
 
     @property
     def running(self) -> int:
@@ -32,6 +38,7 @@ class Activity:
         """Something starts."""
         with self._lock:
             self._running += 1
+            self._begun += 1
 
     def end(self) -> None:
         """It has ended."""

@@ -68,10 +68,13 @@ def evaluate(rule: Rule, values: Sequence[float | None], state: State) -> State:
     # With enough real data in the range, the missing periods in between do not matter.
     considered = real[-rule.periods :]
     breaching = sum(1 for value in considered if COMPARISONS[rule.comparison](value, rule.threshold))
-    filled = rule.periods - len(considered)
+    only_breaches = breaching == len(considered)
     if rule.missing is Missing.BREACHING:
-        breaching += filled
+        breaching += rule.periods - len(considered)
     if breaching >= rule.datapoints:
         return State.ALARM
-    undecided = rule.missing in (Missing.MISSING, Missing.IGNORE) and breaching + filled >= rule.datapoints
-    return state if undecided else State.OK
+    if rule.missing in (Missing.MISSING, Missing.IGNORE) and only_breaches:
+        # Too few points, all bad: an alarm only once the oldest is old enough that good ones would have come by now.
+        age = next(len(values) - place for place, value in enumerate(values) if value is not None)
+        return State.ALARM if rule.missing is Missing.MISSING and age >= rule.datapoints else state
+    return State.OK

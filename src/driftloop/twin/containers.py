@@ -14,7 +14,8 @@ from pathlib import Path
 
 from driftloop.twin.errors import unsupported
 
-_OPT_ML = re.compile(r"/opt/ml(?=/|$)")
+_OPT_ML = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
+"""The container's folder, but not a part of a longer path or of an S3 URI."""
 _TAIL_LINES = 12
 
 

@@ -6,6 +6,7 @@ Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatc
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ def metrics_of(lines: Iterable[str]) -> Iterator[Datum]:
         if '"_aws"' in line:
             try:
                 yield from _data(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
                 continue
 
 
@@ -41,8 +42,22 @@ def _data(record: Mapping[str, Any]) -> list[Datum]:
             dimensions = {name: str(record[name]) for name in names}
             for metric in directive["Metrics"]:
                 value = record[metric["Name"]]
-                values = tuple(float(v) for v in (value if isinstance(value, list) else [value]))
-                unit = metric.get("Unit", "None")
-                when = header["Timestamp"] / 1000
-                found.append(Datum(directive["Namespace"], metric["Name"], dimensions, when, unit, values))
+                values = tuple(_number(v) for v in (value if isinstance(value, list) else [value]))
+                unit = _text(metric.get("Unit", "None"))
+                when = _number(header["Timestamp"]) / 1000
+                found.append(
+                    Datum(_text(directive["Namespace"]), _text(metric["Name"]), dimensions, when, unit, values)
+                )
     return found
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value

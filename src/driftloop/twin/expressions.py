@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _PATH = re.compile(r"\.?([A-Za-z_][\w\-]*)|\['([^']+)'\]|\[(\d+)\]")
+_WHOLE_PATH = re.compile(rf"(?:(?!\.)(?:{_PATH.pattern})(?:{_PATH.pattern})*)?")
 _TYPES: dict[str, type] = {"String": str, "Integer": int, "Float": float, "Boolean": bool}
+_TRUTH = {"true": True, "false": False}
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "Equals": operator.eq,
     "GreaterThan": operator.gt,
@@ -59,6 +61,12 @@ class Scope:
 
     def holds(self, condition: Mapping[str, Any]) -> bool:
         """Evaluate a condition. Raises DefinitionError."""
+        try:
+            return self._holds(condition)
+        except KeyError as error:
+            raise DefinitionError(f"a condition has no {error}") from error
+
+    def _holds(self, condition: Mapping[str, Any]) -> bool:
         kind = condition["Type"]
         if kind == "Not":
             return not self.holds(condition["Expression"])
@@ -68,7 +76,11 @@ class Scope:
             return self.value(condition["QueryValue"]) in self.value(condition["Values"])
         if kind not in _COMPARE:
             raise DefinitionError(f"the twin does not know the condition {kind}")
-        return _COMPARE[kind](self.value(condition["LeftValue"]), self.value(condition["RightValue"]))
+        left, right = self.value(condition["LeftValue"]), self.value(condition["RightValue"])
+        try:
+            return _COMPARE[kind](left, right)
+        except TypeError as error:
+            raise DefinitionError(f"{kind} cannot compare {left!r} with {right!r}") from error
 
     def _get(self, reference: str) -> Any:
         head, _, rest = reference.partition(".")
@@ -95,6 +107,8 @@ class Scope:
 
 def walk(value: Any, path: str) -> Any:
     """Follow a path such as ``a.b['c'][0]``. Raises DefinitionError."""
+    if not _WHOLE_PATH.fullmatch(path):
+        raise DefinitionError(f"{path!r} is not a path")
     for name, quoted, index in _PATH.findall(path):
         try:
             value = value[int(index)] if index else value[name or quoted]
@@ -103,7 +117,7 @@ def walk(value: Any, path: str) -> Any:
     return value
 
 
-def bind_parameters(declared: list[Mapping[str, Any]], given: Mapping[str, str]) -> dict[str, Any]:
+def bind_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -> dict[str, Any]:
     """Values of a definition's parameters. Raises DefinitionError for unknown, missing and mistyped ones."""
     unknown = sorted(set(given) - {p["Name"] for p in declared})
     if unknown:
@@ -112,13 +126,15 @@ def bind_parameters(declared: list[Mapping[str, Any]], given: Mapping[str, str])
 
 
 def _bind(parameter: Mapping[str, Any], given: Mapping[str, str]) -> Any:
-    name, kind = parameter["Name"], _TYPES[parameter["Type"]]
+    name, kind = parameter["Name"], _TYPES.get(parameter["Type"])
+    if kind is None:
+        raise DefinitionError(f"Parameter {name}: the type {parameter['Type']} does not exist")
     value: Any = given.get(name, parameter.get("DefaultValue"))
     if value is None:
         raise DefinitionError(f"Parameter {name} has no value")
     try:
-        bound = str(value).lower() == "true" if kind is bool else kind(value)
-    except ValueError:
+        bound = _TRUTH[str(value).lower()] if kind is bool else kind(value)
+    except (ValueError, KeyError):
         raise DefinitionError(f"Parameter {name}: {value!r} is not {parameter['Type']}") from None
     allowed = parameter.get("EnumValues")
     if allowed and bound not in allowed:

@@ -410,6 +410,8 @@ def _plan(config: Request) -> Plan:
     if not config:
         return Plan()
     only("DeploymentConfig", config, {"BlueGreenUpdatePolicy", "AutoRollbackConfiguration"})
+    if "BlueGreenUpdatePolicy" not in config:
+        raise unsupported("a DeploymentConfig without BlueGreenUpdatePolicy")
     policy = config["BlueGreenUpdatePolicy"]
     routing = policy["TrafficRoutingConfiguration"]
     canary = 100

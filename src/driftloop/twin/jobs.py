@@ -102,8 +102,7 @@ class Jobs:
         """Ask a job to end."""
         if job.status == "InProgress":
             job.stopping = True
-            if job.container:
-                job.container.kill()
+            _end_if_asked(job)
 
     def _run(self, job: Job) -> None:
         root = Path(tempfile.mkdtemp(prefix=f"{job.kind}-", dir=self._platform.folder / "jobs"))
@@ -158,11 +157,17 @@ class Jobs:
         if job.stopping:
             raise invalid("the job was stopped")
         job.container = Container(root, arguments, environment, log)
+        _end_if_asked(job)
         status = job.container.wait(job.request["StoppingCondition"]["MaxRuntimeInSeconds"])
         if status:
             written = next((p for p in (root / "output/failure", root / "output/message") if p.exists()), None)
             reason = written.read_text(errors="replace") if written else job.container.tail()
             raise ApiError("AlgorithmError", f"AlgorithmError: {reason.strip()[:900]}, exit code: {status}")
+
+
+def _end_if_asked(job: Job) -> None:
+    if job.stopping and job.container:
+        job.container.kill()
 
 
 def _isolated(request: Request) -> bool:
@@ -173,7 +178,7 @@ def _isolated(request: Request) -> bool:
 def _inside(root: Path, container_path: str) -> Path:
     path = PurePosixPath(container_path)
     if not path.is_relative_to("/opt/ml") or ".." in path.parts:
-        raise unsupported(f"the container path {container_path}; everything must be below /opt/ml")
+        raise unsupported(f"the container path {container_path!r}; everything must be below /opt/ml")
     return root / path.relative_to("/opt/ml")
 
 
@@ -190,13 +195,16 @@ def _check_processing(request: Request) -> None:
     if "MaxRuntimeInSeconds" not in request.get("StoppingCondition", {}):
         raise unsupported("a processing job without StoppingCondition.MaxRuntimeInSeconds")
     for item in request.get("ProcessingInputs", ()):
-        source = item.get("S3Input") or {}
-        _plain_input(f"input {item['InputName']}", source, source.get("S3InputMode"))
+        place, source = f"input {item['InputName']}", item.get("S3Input") or {}
+        only(place, item, {"InputName", "S3Input"})
+        _plain_input(place, source, source.get("S3InputMode"))
+        _inside(Path(), source.get("LocalPath", ""))
         if source.get("S3CompressionType", "None") != "None":
             raise unsupported(f"S3CompressionType {source['S3CompressionType']} of input {item['InputName']}")
     for output in request.get("ProcessingOutputConfig", {}).get("Outputs", ()):
         if output.get("S3Output", {}).get("S3UploadMode") != "EndOfJob":
             raise unsupported(f"output {output['OutputName']}: only S3Output with EndOfJob")
+        _inside(Path(), output["S3Output"].get("LocalPath", ""))
     if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
         raise unsupported("processing on several instances")
 
@@ -215,11 +223,10 @@ def _check_training(request: Request) -> None:
     if "MaxRuntimeInSeconds" not in request["StoppingCondition"]:
         raise unsupported("a training job without StoppingCondition.MaxRuntimeInSeconds")
     for channel in request.get("InputDataConfig", ()):
-        _plain_input(
-            f"channel {channel['ChannelName']}",
-            channel["DataSource"].get("S3DataSource") or {},
-            channel.get("InputMode", "File"),
-        )
+        place, source = f"channel {channel['ChannelName']}", channel["DataSource"].get("S3DataSource") or {}
+        set_ = {key: value for key, value in channel.items() if value != "None"}
+        only(place, set_, {"ChannelName", "DataSource", "InputMode", "ContentType"})
+        _plain_input(place, source, channel.get("InputMode", algorithm["TrainingInputMode"]))
     if request["ResourceConfig"]["InstanceCount"] != 1:
         raise unsupported("training on several instances")
     if request["OutputDataConfig"].get("CompressionType", "GZIP") != "GZIP":

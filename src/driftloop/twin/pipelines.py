@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from driftloop.twin.activity import Activity
 from driftloop.twin.errors import ApiError, invalid, missing, unsupported
 from driftloop.twin.expressions import DefinitionError, Scope, bind_parameters
@@ -61,15 +59,25 @@ class Execution:
 def parse_definition(text: str) -> dict[str, Any]:
     """A definition that the twin can run. Raises ApiError for what is broken or what it cannot do."""
     try:
-        definition = json.loads(text)
-    except ValueError as error:
+        definition = dict(json.loads(text))
+        _check(definition)
+    except KeyError as error:
+        raise invalid(f"Unable to parse pipeline definition: it has no {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise invalid(f"Unable to parse pipeline definition: {error}") from error
+    return definition
+
+
+def _check(definition: dict[str, Any]) -> None:
     only("the pipeline definition", definition, {"Version", "Metadata", "Parameters", "Steps"})
+    names = set()
     for step in flatten(definition["Steps"]):
         only(f"step {step['Name']}", step, _STEP_KEYS)
         if step["Type"] not in (*_JOB_STEPS, "Condition", "Fail", "RegisterModel"):
             raise unsupported(f"the step type {step['Type']} of step {step['Name']}")
-    return dict(definition)
+        if step["Name"] in names:
+            raise invalid(f"the step name {step['Name']} is not unique")
+        names.add(step["Name"])
 
 
 def flatten(steps: Sequence[Step]) -> Iterator[Step]:
@@ -97,7 +105,7 @@ class Pipelines:
         given = {p["Name"]: p["Value"] for p in request.get("PipelineParameters", ())}
         token = request.get("ClientRequestToken") or uuid.uuid4().hex
         try:
-            bound = bind_parameters(definition["Parameters"], given)
+            bound = bind_parameters(definition.get("Parameters", []), given)
         except DefinitionError as error:
             raise invalid(str(error)) from error
         with self._lock:
@@ -136,7 +144,7 @@ class Pipelines:
             self._steps(execution, execution.definition["Steps"])
             status = "Stopped" if execution.stopping else "Succeeded"
         except Exception as error:
-            status = "Failed"
+            status = "Stopped" if execution.stopping else "Failed"
             execution.failure = f"Step failure: {error}"
         execution.status, execution.modified = status, time.time()
         self._tell(execution, "Executing")
@@ -159,9 +167,10 @@ class Pipelines:
         try:
             properties, metadata, then = self._perform(execution, step)
             record |= {"StepStatus": "Succeeded", "Metadata": metadata}
-        except (StepFailedError, DefinitionError, ClientError, ApiError) as error:
-            record |= {"StepStatus": "Failed", "FailureReason": str(error)}
-            raise StepFailedError(f"{step['Name']}: {error}") from error
+        except Exception as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            record |= {"StepStatus": "Stopped" if execution.stopping else "Failed", "FailureReason": reason}
+            raise StepFailedError(f"{step['Name']}: {reason}") from error
         finally:
             record["EndTime"] = time.time()
         execution.properties[step["Name"]] = properties

@@ -61,7 +61,10 @@ def coerce(shape: Shape, value: Any, place: str) -> Any:
 
 
 def _boolean(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).lower() == "true"
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise ValueError(f"{value!r} is not true or false")
+    return text == "true"
 
 
 _SCALARS: dict[str, Callable[[Any], Any]] = {

@@ -79,7 +79,9 @@ class Twin:
 
     def is_idle(self) -> bool:
         """True if nothing that was set off is still under way."""
-        return self.activity.running == 0 and bool(self._functions.is_idle())
+        begun = self.activity.begun
+        # Work may pass from one place to the next while they are looked at one after the other.
+        return self.activity.running == 0 and bool(self._functions.is_idle()) and self.activity.begun == begun
 
     def door(self, path: str, request: Mapping[str, Any]) -> Any:
         """What ``driftloop`` asks of its own twin. Raises KeyError for an unknown path."""

@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from driftloop.data.rows import select
 from pipelines.steps import train
-from pipelines.steps.tables import write_table
+from driftloop.data.tables import write_table
 from tests.unit.steps.cloud import Cloud
 from tests.unit.steps.examples import PER_DAY, SCHEMA, SPEC, TRAINING_DAYS, WINDOWS, pack, rows
 from tests.unit.steps.steps_zip import build_zip

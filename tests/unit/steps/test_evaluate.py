@@ -12,7 +12,7 @@ from driftloop.data.rows import select
 from pipelines.steps import evaluate
 from pipelines.steps.champion import find_champion
 from pipelines.steps.step import StepError
-from pipelines.steps.tables import write_table
+from driftloop.data.tables import write_table
 from tests.unit.steps.cloud import Cloud
 from tests.unit.steps.examples import BASE, HOLDOUT_END, SCHEMA, TRAINING_DAYS, WINDOW_END, compiled, pack, rows
 

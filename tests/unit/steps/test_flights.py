@@ -14,7 +14,7 @@ from driftloop.monitoring.statistics import auc, log_loss
 from driftloop.spec import load_model
 from pipelines.steps import train
 from pipelines.steps.inference import model_fn, score
-from pipelines.steps.tables import read_table
+from driftloop.data.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[3]
 WINDOWS = ["--window-start", "2013-01-01T00:00:00Z", "--window-end", "2013-03-01T00:00:00Z"]

@@ -13,7 +13,7 @@ import pytest
 
 from driftloop.data.rows import select
 from pipelines.steps.inference import model_fn, score
-from pipelines.steps.tables import write_table
+from driftloop.data.tables import write_table
 from tests.unit.steps.examples import SCHEMA, rows
 
 SERVE = Path(__file__).with_name("serve_requests.py")

@@ -14,7 +14,7 @@ from pipelines.steps.fitting import MAX_CATEGORIES, MIN_CATEGORY_ROWS, Trainer, 
 from pipelines.steps.inference import encode, score
 from pipelines.steps.out_of_time import CUTS, predict_out_of_time
 from pipelines.steps.step import StepError
-from pipelines.steps.tables import write_table
+from driftloop.data.tables import write_table
 from tests.unit.steps.examples import PER_DAY, SCHEMA, WINDOWS, compiled, rows
 
 SETTINGS = {"max_iter": 20}

@@ -1,0 +1,59 @@
+# Everything a fresh clone needs is installed by these targets: Python packages from the hashed lock files, the CDK CLI
+# from package-lock.json, Node from PyPI. Only python3 (3.11 or newer, with venv), make and git must be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo test check compile browser clean
+
+help:
+	@echo "make demo     run the whole loop on real flights in the embedded AWS; report in build/demo"
+	@echo "make test     all checks and tests"
+	@echo "make check    format, lint, types and import contracts only"
+	@echo "make compile  compile the pipeline definition again with the SageMaker SDK"
+	@echo "make setup    install what all of these need"
+	@echo "make clean    remove what was built and installed"
+
+setup: $(VENV)/.installed node_modules/.installed
+
+$(VENV)/.uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g. make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv locks/dev.txt pyproject.toml
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes locks/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+node_modules/.installed: $(VENV)/.installed package-lock.json
+	npm ci --silent --no-audit --no-fund
+	@touch $@
+
+demo: setup
+	driftloop demo
+
+test: setup compile-environment browser
+	tests/run
+
+check: setup
+	tests/check
+
+compile: compile-environment
+	.venv-compile/bin/python -m pipelines.compile
+
+compile-environment: .venv-compile/.installed
+
+.venv-compile/.installed: $(VENV)/.uv locks/compile.txt
+	$(PYTHON) -m venv .venv-compile
+	$(BIN)/uv pip sync --quiet --python .venv-compile/bin/python --require-hashes locks/compile.txt
+	@touch $@
+
+browser: setup
+	tests/browser/install_chromium.sh
+
+clean:
+	rm -rf build cdk.out $(VENV) .venv-compile node_modules

@@ -1,0 +1,93 @@
+"""The AWS that the environment names: an account, or a twin."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+import click
+
+from driftloop.aws.ledger import DynamoLedger
+from driftloop.aws.models import SsmModels
+from driftloop.aws.objects import S3Objects
+from driftloop.names import LEDGER_TABLE, PREFIX, bucket, parameter_prefix
+from driftloop.ports import Model, NotFoundError
+from driftloop.spec.model import HINTS, NAME
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One account and region, seen with the caller's credentials."""
+
+    session: boto3.Session
+
+    @classmethod
+    def of_environment(cls) -> Cloud:
+        """The one of the environment and of AWS's configuration files."""
+        return cls(boto3.Session())
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        return self.session.client(service)  # type: ignore[call-overload]
+
+    @cached_property
+    def account(self) -> str:
+        """Number of the account; raises botocore's errors without credentials."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    @property
+    def region(self) -> str:
+        """Name of the region."""
+        return str(self.client("sts").meta.region_name)
+
+    @property
+    def place(self) -> str:
+        """For people: which account this is."""
+        url = self.client("s3").meta.endpoint_url
+        elsewhere = "" if url.endswith((".amazonaws.com", ".amazonaws.com.cn")) else f" at {url}"
+        return f"account {self.account} in {self.region}{elsewhere}"
+
+    def bucket(self, kind: str) -> str:
+        """Name of the ``live``, ``curated`` or ``artifacts`` bucket."""
+        return bucket(kind, self.account, self.region)
+
+    @cached_property
+    def ledger(self) -> DynamoLedger:
+        """The ledger."""
+        return DynamoLedger(self.client("dynamodb"), LEDGER_TABLE)
+
+    @cached_property
+    def objects(self) -> S3Objects:
+        """Buckets."""
+        return S3Objects(self.client("s3"))
+
+    def model(self, name: str) -> Model:
+        """A deployed model. Raises ClickException for any other name."""
+        if not re.fullmatch(NAME, name):
+            raise click.ClickException(f"{name!r} cannot be the name of a model: write {HINTS[NAME]}")
+        try:
+            return SsmModels(self.client("ssm")).get(name)
+        except NotFoundError:
+            there = ", ".join(self._models()) or "none; deploy the stacks first"
+            raise click.ClickException(
+                f"no model {name!r} is deployed to {self.place}; deployed there: {there}"
+            ) from None
+
+    def _models(self) -> list[str]:
+        prefix = parameter_prefix()
+        pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=prefix.rstrip("/"))
+        return sorted(item["Name"].removeprefix(prefix) for page in pages for item in page["Parameters"])
+
+    def put_event(self, detail_type: str, detail: dict[str, str]) -> str:
+        """Put one of the kit's own events on the default bus; its id. Raises ClickException if it was refused."""
+        entry = {"Source": PREFIX, "DetailType": detail_type, "Detail": json.dumps(detail)}
+        answer = self.client("events").put_events(Entries=[entry])["Entries"][0]
+        if "EventId" not in answer:
+            raise click.ClickException(
+                f"the event was refused: {answer.get('ErrorCode')}: {answer.get('ErrorMessage')}"
+            )
+        return str(answer["EventId"])

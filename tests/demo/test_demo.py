@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ DEMO = ROOT / "build" / "demo"
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[dict[str, Any]]:
+def demo() -> dict[str, Any]:
     """Summary of one run of `make demo`."""
     done = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    yield json.loads((DEMO / "summary.json").read_text())
+    return json.loads((DEMO / "summary.json").read_text())
 
 
 def test_an_alarm_led_to_a_version_that_served(demo: dict[str, Any]) -> None:

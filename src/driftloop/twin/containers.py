@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import json
 import os
 import re
 import signal
@@ -9,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +21,8 @@ from driftloop.twin.errors import unsupported
 _OPT_ML = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
 """The container's folder, but not a part of a longer path or of an S3 URI."""
 _TAIL_LINES = 12
+_KILL_SECONDS = 10
+_HOST = Path(__file__).with_name("container_host.py")
 
 
 def check_image(image: str) -> None:
@@ -27,38 +33,90 @@ def check_image(image: str) -> None:
         raise unsupported(f"the image {image}; it runs sagemaker-scikit-learn:{installed}-* as local processes")
 
 
+class Host:
+    """The process that containers are forked from."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(_HOST)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        self._changed = threading.Condition()
+        self._pids: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._numbers = itertools.count()
+        threading.Thread(target=self._listen, daemon=True, name="containers").start()
+
+    def start(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path) -> int:
+        """Fork a container; its process id."""
+        number = next(self._numbers)
+        request = {
+            "number": number, "arguments": list(arguments), "cwd": str(cwd), "environment": dict(environment), "log": str(log),
+        }  # fmt: skip
+        with self._changed:
+            assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            self._changed.wait_for(lambda: number in self._pids or self._process.poll() is not None)
+            if number not in self._pids:
+                raise RuntimeError("the process that containers are forked from has ended")
+            return self._pids[number]
+
+    def wait(self, pid: int, seconds: float) -> int | None:
+        """Exit status, negative for a signal; None if it runs longer than that."""
+        with self._changed:
+            self._changed.wait_for(lambda: pid in self._ends or self._process.poll() is not None, seconds)
+            return self._ends.get(pid, -signal.SIGKILL if self._process.poll() is not None else None)
+
+    def stop(self) -> None:
+        """End the process; its containers are ended one by one before."""
+        self._process.kill()
+        self._process.wait()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        for line in self._process.stdout:
+            told = json.loads(line)
+            with self._changed:
+                if "started" in told:
+                    self._pids[told["started"]] = told["pid"]
+                else:
+                    self._ends[told["pid"]] = told["status"]
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+
 class Container:
     """One process, started at once, with its output in a log file."""
 
     def __init__(self, root: Path, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._log = log
-        argv = [self._local(root, argument) for argument in arguments]
-        if argv[0] in ("python3", "python"):
-            argv[0] = sys.executable
+        program, *rest = [self._local(root, argument) for argument in arguments]
+        if program not in ("python3", "python"):
+            raise unsupported(f"the entry point {program}; containers run python3")
         clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TZ": "UTC", "HOME": str(root), "PYTHONUNBUFFERED": "1"}
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                argv, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=clean | {key: self._local(root, value) for key, value in environment.items()},
-            )  # fmt: skip
+        local = {key: self._local(root, value) for key, value in environment.items()}
+        log.unlink(missing_ok=True)
+        self.pid = host().start(rest, root, clean | local, log)
         with _LOCK:
-            _RUNNING.add(self.process)
+            _RUNNING.add(self.pid)
 
     def wait(self, seconds: float) -> int:
         """Exit status; a container that outlives its time is killed and gives -9."""
         try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return self.process.wait()
+            status = host().wait(self.pid, seconds)
+            if status is None:
+                self.kill()
+                status = host().wait(self.pid, _KILL_SECONDS)
+            return -signal.SIGKILL if status is None else status
         finally:
             with _LOCK:
-                _RUNNING.discard(self.process)
+                _RUNNING.discard(self.pid)
 
     def kill(self) -> None:
         """End the container and what it started."""
-        _kill(self.process)
+        _kill(self.pid)
 
     def tail(self) -> str:
         """The last lines of its output."""
@@ -69,20 +127,28 @@ class Container:
         return _OPT_ML.sub(str(root), text)
 
 
+@cache
+def host() -> Host:
+    """The process that containers are forked from, started when it is first needed."""
+    return Host()
+
+
 def kill_all() -> None:
-    """End every container that still runs."""
+    """End every container that still runs, and their host."""
     with _LOCK:
         running = list(_RUNNING)
-    for process in running:
-        _kill(process)
+    for pid in running:
+        _kill(pid)
+    if host.cache_info().currsize:
+        host().stop()
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _kill(pid: int) -> None:
+    # A process that has only just been forked is not yet the head of its own group.
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
 
 
-_RUNNING: set[subprocess.Popen[bytes]] = set()
+_RUNNING: set[int] = set()
 _LOCK = threading.Lock()

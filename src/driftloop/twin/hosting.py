@@ -53,7 +53,7 @@ class ModelServer:
         self._folder = folder
         self._log = (folder / "server.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, str(_SERVER), str(folder / "model")],
+            [sys.executable, "-P", str(_SERVER), str(folder / "model")],
             cwd=folder, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
         )  # fmt: skip
 

@@ -72,6 +72,7 @@ class Twin:
         functions.install(folder, self.clock.path, url, self.activity, monitoring.take_log)
         templates.install(lambda operation, request: plane.call(operation, request, configuration.ACCESS_KEY))
         gateway.route_sagemaker(plane.call, self.hosting.invoke)
+        containers.host()
         self.timeline.add_sources(events.Schedules(), monitoring.Alarms(), _Redeliveries(functions.next_visible))
         self.timeline.hasten, self.timeline.relax = functions.PACE.hasten, functions.PACE.relax
         self.timeline.skipped = functions.time_skipped

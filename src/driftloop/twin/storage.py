@@ -18,6 +18,7 @@ _CONFIG = Config(
     response_checksum_validation="when_required", s3={"addressing_style": "path"},
 )  # fmt: skip
 _LOCK = threading.Lock()
+_SESSION = boto3.Session()
 _CLIENTS: dict[tuple[str, str], Any] = {}
 
 
@@ -26,13 +27,16 @@ def role_client(service: str, credentials: Mapping[str, str], endpoint: str, reg
     key = (service, credentials["AWS_ACCESS_KEY_ID"])
     with _LOCK:
         if key not in _CLIENTS:
-            session = boto3.Session(
+            # One session for all: it keeps the services' models, which take long to read.
+            _CLIENTS[key] = _SESSION.client(  # type: ignore[call-overload]
+                service,
+                region,
+                endpoint_url=endpoint,
+                config=_CONFIG,
                 aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
                 aws_session_token=credentials["AWS_SESSION_TOKEN"],
-                region_name=region,
             )
-            _CLIENTS[key] = session.client(service, endpoint_url=endpoint, config=_CONFIG)  # type: ignore[call-overload]
         return _CLIENTS[key]
 
 

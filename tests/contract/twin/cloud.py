@@ -22,6 +22,7 @@ from driftloop.twin.lifecycle import Twin
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 Statement = Mapping[str, Any]
 _CONFIG = Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"})
+_SESSION = boto3.Session()
 _NUMBERS = itertools.count(1)
 
 
@@ -65,10 +66,12 @@ class Cloud:
         self.twin = twin
         self.client = cache(self._client)
 
-    def _client(self, service: str, keys: tuple[str, str, str] | None = None) -> Any:
+    def _client(self, service: str, keys: tuple[str, str, str | None] | None = None) -> Any:
         key, secret, token = keys or (self.twin.access_key, self.twin.secret_key, None)
-        session = boto3.Session(key, secret, token, region_name=self.twin.region)
-        return session.client(service, endpoint_url=self.twin.url, config=_CONFIG)  # type: ignore[call-overload]
+        return _SESSION.client(  # type: ignore[call-overload]
+            service, self.twin.region, endpoint_url=self.twin.url, config=_CONFIG,
+            aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token,
+        )  # fmt: skip
 
     @staticmethod
     def name(kind: str) -> str:
@@ -91,7 +94,7 @@ class Cloud:
 
     def caller(self, service: str, *statements: Statement) -> Any:
         """A client of somebody who has these permissions and no others."""
-        session = self.client("sts").assume_role(RoleArn=self.role(*statements), RoleSessionName="s")["Credentials"]
+        session = self.client("sts").assume_role(RoleArn=self.role(*statements), RoleSessionName="session")["Credentials"]
         return self.client(
             service, (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
         )  # fmt: skip

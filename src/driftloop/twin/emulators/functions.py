@@ -42,6 +42,11 @@ class FunctionWorker(lambda_runtime.Worker):
 
     def _spawn(self) -> None:
         config = self.config
+        runtime, layers = str(config.get("Runtime")), config.get("Layers")
+        if layers or not runtime.startswith("python"):
+            raise NotImplementedError(
+                f"{config['FunctionName']}: the twin runs Python without layers, not {layers or runtime}"
+            )
         module, _, handler = config["Handler"].rpartition(".")
         code = self._unpacked()
         variables = dict(config.get("Environment", {}).get("Variables", {}))
@@ -64,11 +69,12 @@ class FunctionWorker(lambda_runtime.Worker):
         }
         self._proc = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_WORKER), str(self.folder / "runtime"), str(self.clock_path)],
-            cwd=code, env=environment, text=True, bufsize=1,
+            cwd=code, env=environment, bufsize=1, encoding="utf-8", errors="replace",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self._stderr_queue: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read_stderr, daemon=True, name=f"stderr-{self.func_name}").start()
+        self._stderr_thread = threading.Thread(target=self._read_stderr, daemon=True, name=f"stderr-{self.func_name}")
+        self._stderr_thread.start()
         init = {
             "code_dir": str(code), "module": module.replace("/", "."), "handler": handler,
             "function_name": config["FunctionName"], "memory": config.get("MemorySize", 128),
@@ -92,6 +98,14 @@ class FunctionWorker(lambda_runtime.Worker):
                     archive.extractall(fresh)
                 fresh.rename(target)
         return target
+
+    def _drain_stderr(self) -> str:
+        # Asked for when the process was ended after its time: what it had said before counts.
+        if self._stderr_thread:
+            self._stderr_thread.join(_END_PATIENCE_SECONDS)
+        text = str(super()._drain_stderr())
+        self.on_log(text.splitlines())
+        return text
 
     def _drain_stderr_bounded(self, *_: float) -> str:
         # The worker closes each invocation's output with a line of its own: no need to guess when it is complete.

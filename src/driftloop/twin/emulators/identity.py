@@ -102,16 +102,26 @@ def may_pass(access_key: str, role_arn: str) -> str:
     role = iam._roles.get(role_arn.rsplit("/", 1)[-1])
     if role is None:
         return f"role {role_arn} does not exist"
-    document = role["AssumeRolePolicyDocument"]
-    trust = json.loads(document) if isinstance(document, str) else document
-    services = [s for statement in trust["Statement"] for s in _listed(statement.get("Principal", {}).get("Service"))]
-    if "sagemaker.amazonaws.com" not in services:
+    if not _trusts(role["AssumeRolePolicyDocument"], "sagemaker.amazonaws.com"):
         return f"role {role_arn} does not trust sagemaker.amazonaws.com"
     denied = iam_evaluator.enforce(
         access_key, "iam:PassRole", "iam", get_region(), resource_arn=role_arn,
         service_context={"iam:PassedToService": "sagemaker.amazonaws.com"},
     )  # fmt: skip
     return f"the caller is not authorized to perform iam:PassRole on {role_arn}" if denied else ""
+
+
+def _trusts(document: Any, service: str) -> bool:
+    """True if a trust policy lets a service assume its role. Conditions are not looked at."""
+    trust = json.loads(document) if isinstance(document, str) else document
+    effects = {
+        statement["Effect"]
+        for statement in _listed(trust["Statement"])
+        if isinstance(statement.get("Principal"), dict)
+        and service in _listed(statement["Principal"].get("Service"))
+        and {"sts:AssumeRole", "sts:*", "*"} & set(_listed(statement.get("Action")))
+    }
+    return effects == {"Allow"}
 
 
 def _listed(value: Any) -> list[str]:

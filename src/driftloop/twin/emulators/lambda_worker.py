@@ -55,13 +55,17 @@ class Context:
 
 
 def main() -> None:
-    answers, sys.stdout = sys.stdout, sys.stderr
+    # Whatever the function or its children write to standard output goes to the log, and none of it is an answer.
+    questions, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
 
     def answer(value: dict[str, Any]) -> None:
         answers.write(json.dumps(value) + "\n")
         answers.flush()
 
-    init = json.loads(sys.stdin.readline())
+    init = json.loads(questions.readline())
     sys.path.insert(0, init["code_dir"])
     _set_clock()
     try:
@@ -70,7 +74,7 @@ def main() -> None:
         answer({"status": "error", "error": traceback.format_exc()})
         return
     answer({"status": "ready"})
-    for line in sys.stdin:
+    for line in questions:
         message = json.loads(line)
         call = message["ctx"]
         _set_clock()

@@ -1,0 +1,77 @@
+"""Two small models and their rows: only model files, no Python of their own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+
+TRAIN, TRAM = "late_train", "full_tram"
+BEGIN = datetime(2026, 3, 22, 6, tzinfo=UTC)
+"""When the twin's clock starts; history ends at the midnight before."""
+DAYS, PER_DAY = 20, 150
+HEADER = {TRAIN: "trip,departure,line,delay,cars,late", TRAM: "ride,at,hour,full"}
+
+MODEL_FILES = {
+    TRAIN: """
+        name: late_train
+        owner: ops@example.com
+        task: binary_classification
+        data:
+          id: trip
+          time: departure
+          label: late
+          label_delay: 1h
+          features: {line: category, delay: {type: number, range: [0, 100]}, cars: {type: integer, range: [1, 20]}}
+        training: {window: 16d, holdout: 4d, min_rows: 1000, hyperparameters: {max_iter: 20}}
+        gate: {slices: [line]}
+        monitoring: {window: 1d, min_rows: 20, smoothing: 1, datapoints: 1, of: 1}
+        retraining: {on: [drift, quality], cooldown: 0s}
+        """,
+    TRAM: """
+        name: full_tram
+        owner: ops@example.com
+        task: binary_classification
+        data: {id: ride, time: at, label: full, label_delay: 0s, features: {hour: integer}}
+        training: {window: 10d, holdout: 3d, min_rows: 1000}
+        """,
+}
+
+
+def write_models(folder: Path) -> Path:
+    """The folder that ``driftloop:models`` names."""
+    for name, text in MODEL_FILES.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "model.yaml").write_text(dedent(text))
+    return folder
+
+
+def trips(day: datetime, count: int, seed: int, flipped: bool = False) -> list[tuple[str, int]]:
+    """Request rows (CSV) and labels of one day; ``flipped`` is a world in which the late lines are the others."""
+    rng = np.random.default_rng(seed)
+    lines = rng.choice(3, count)
+    delays = np.round(rng.gamma(2.0, 5.0, count).clip(0, 100), 2)
+    logits = np.array([-3.0, 0.0, 3.0])[2 - lines if flipped else lines] + 0.03 * delays
+    labels = (rng.random(count) < 1 / (1 + np.exp(-logits))).astype(int)
+    names = np.array(["north", "south", "west"])[lines]
+    times = [f"{day + timedelta(seconds=int(s)):%Y-%m-%dT%H:%M:%SZ}" for s in np.sort(rng.integers(0, 86400, count))]
+    cars = rng.integers(2, 12, count)
+    return [(f"T{day:%m%d}-{i},{times[i]},{names[i]},{delays[i]},{cars[i]}", int(labels[i])) for i in range(count)]
+
+
+def train_history(flipped: bool = False) -> str:
+    """Twenty days of trips with their labels."""
+    midnight = BEGIN.replace(hour=0)
+    days = [midnight - timedelta(days=DAYS - number) for number in range(DAYS)]
+    rows = [row for number, day in enumerate(days) for row in trips(day, PER_DAY, number, flipped)]
+    return "\n".join([HEADER[TRAIN], *(f"{line},{label}" for line, label in rows)]) + "\n"
+
+
+def tram_history() -> str:
+    """Enough rides, none of them full."""
+    midnight = BEGIN.replace(hour=0)
+    moments = [midnight - timedelta(minutes=10 * number) for number in range(1, 13 * 144)]
+    rows = [f"R{number},{at:%Y-%m-%dT%H:%M:%SZ},{at.hour},0" for number, at in enumerate(moments)]
+    return "\n".join([HEADER[TRAM], *rows]) + "\n"

@@ -121,12 +121,14 @@ FUNCTIONS = (
         timeout=300,
         failures="detection",
         grants=(
-            _read(LIVE, "shards", "labelled"),
-            _list(LIVE, "shards", "labelled"),
+            # A report that is not there is only told from one that may not be read if the prefix may be listed.
+            _read(LIVE, "shards", "labelled", "reports"),
+            _list(LIVE, "shards", "labelled", "reports"),
             _write(LIVE, "reports"),
             _BASELINES,
             _ledger("GetItem"),
             _MODELS,
+            _NOTIFY,
         ),
     ),
     SharedFunction(
@@ -158,13 +160,13 @@ FUNCTIONS = (
     ),
     SharedFunction(
         "deploy_model",
-        "Brings an approved version to its endpoint.",
+        "Brings an approved version to its endpoint, and ends the episode of a rejected one.",
         memory=512,
         timeout=60,
         # An approval waits here while another rollout bakes: six minutes a delivery, so twelve hours in all.
         work=Work("deployment", deliveries=120),
         grants=(
-            _ledger("GetItem", "PutItem"),
+            _ledger("GetItem", "PutItem", "DeleteItem"),
             _sagemaker(["DescribeModelPackage"], "model-package"),
             _sagemaker(["CreateModel"], "model"),
             _sagemaker(["CreateEndpointConfig"], "endpoint-config"),
@@ -202,6 +204,7 @@ FUNCTIONS = (
             _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
             _sagemaker(["DeleteModel"], "model"),
             _sagemaker(["DeleteModelPackage"], "model-package"),
+            _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
             Grant(
                 ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListModelPackages"],
                 ["*"],

@@ -1,4 +1,4 @@
-"""A version was approved, in Studio, the console, by API or by the pipeline: the event decides."""
+"""A version was approved or rejected, in Studio, the console, by API or by the pipeline: the event decides."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ tracer = Tracer(service="deploy_model")
 @tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle one batch of approvals."""
+    """Handle one batch of decisions."""
     settings = wiring.settings()
     deployer = Deployer(
         wiring.models(), wiring.ledger(), wiring.hosting(), wiring.CLOCK, settings.live_bucket, settings.kms_key_arn
     )
 
     def handle(record: batch.Record) -> str:
-        return deployer.approved(parse_body(PackageStateChange, record).detail.model_package_arn)
+        return deployer.decided(parse_body(PackageStateChange, record).detail.model_package_arn)
 
     return batch.process(logger, event, handle)

@@ -21,7 +21,8 @@ tracer = Tracer(service="detect_drift")
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Judge one window. What cannot be said is not published: an alarm must not see a made-up number."""
-    detector = Detector(wiring.models(), wiring.ledger(), wiring.objects(), wiring.settings().live_bucket)
+    bucket = wiring.settings().live_bucket
+    detector = Detector(wiring.models(), wiring.ledger(), wiring.objects(), wiring.notifier(), bucket)
     report = detector.detect(event["model"], wiring.CLOCK.now())
     if report is None:
         logger.info("no version serves yet", model=event["model"])

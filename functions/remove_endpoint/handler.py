@@ -9,8 +9,11 @@ from typing import Any
 from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from driftloop.aws import wiring
 from driftloop.aws.clients import client
 from driftloop.aws.removal import EndpointRemoval
+from driftloop.loop.forget_model import Forgetter
+from driftloop.names import model_of_endpoint
 
 logger = Logger(service="remove_endpoint")
 tracer = Tracer(service="remove_endpoint")
@@ -23,7 +26,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     status, reason = "SUCCESS", ""
     try:
         if event["RequestType"] == "Delete":
-            removed = EndpointRemoval(client("sagemaker")).remove(event["ResourceProperties"]["BaseName"])
+            base = event["ResourceProperties"]["BaseName"]
+            removed = EndpointRemoval(client("sagemaker")).remove(base)
+            Forgetter(wiring.ledger(), wiring.CLOCK).forget(model_of_endpoint(base))
             logger.info("removed", removed=removed)
     except Exception as error:
         logger.exception("removal failed")

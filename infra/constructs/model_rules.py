@@ -1,4 +1,4 @@
-"""The rules of one model: an alarm asks for a retraining, an approval for a deployment."""
+"""The rules of one model: an alarm asks for a retraining, a decision about a version for its deployment or end."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class ModelRules(Construct):
         QueueRule(
             self,
             "Approval",
-            name=f"{names.base}-approved",
-            description=f"A version of {spec.name} was approved",
+            name=f"{names.base}-decided",
+            description=f"A version of {spec.name} was approved or rejected",
             pattern={
                 "source": ["aws.sagemaker"],
                 "detail-type": ["SageMaker Model Package State Change"],
-                "detail": {"ModelPackageGroupName": [names.base], "ModelApprovalStatus": ["Approved"]},
+                "detail": {"ModelPackageGroupName": [names.base], "ModelApprovalStatus": ["Approved", "Rejected"]},
             },
             work="deployment",
         )

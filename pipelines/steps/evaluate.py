@@ -15,6 +15,7 @@ import numpy as np
 
 from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Schema
+from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import iso
 from driftloop.monitoring.statistics import Floats, auc, log_loss
 from driftloop.promotion.gate import GatePolicy, GateResult, compare
@@ -23,7 +24,6 @@ from pipelines.steps.champion import ServingModel, download, find_champion
 from pipelines.steps.inference import Predictor, model_fn, score
 from pipelines.steps.region import region
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
-from driftloop.data.tables import ROWS, read_table
 
 EVALUATION = "evaluation.json"
 _INPUT, _OUTPUT = "/opt/ml/processing/input", "/opt/ml/processing/output"

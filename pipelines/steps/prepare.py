@@ -20,12 +20,12 @@ from botocore.config import Config
 from driftloop.data.parsing import to_columns
 from driftloop.data.rows import concatenate, latest_by_id, select
 from driftloop.data.schema import Columns, Schema
+from driftloop.data.tables import ROWS, write_table
 from driftloop.data.windows import Window, iso
 from pipelines.steps.manifest import MANIFEST, build_manifest, digest
 from pipelines.steps.region import region
 from pipelines.steps.sources import THREADS, Source, contents, list_sources, parse
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, read_spec, run, say
-from driftloop.data.tables import ROWS, write_table
 
 _OUTPUT = "/opt/ml/processing/output"
 

@@ -12,8 +12,8 @@ from typing import Any
 from driftloop.data.parsing import BadRowError
 from driftloop.data.rows import read_rows
 from driftloop.data.schema import Columns, Schema
-from pipelines.steps.step import StepError
 from driftloop.data.tables import read_table
+from pipelines.steps.step import StepError
 
 LIVE, HISTORY = "live", "history"
 THREADS = 16

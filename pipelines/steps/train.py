@@ -17,6 +17,7 @@ import sklearn
 from driftloop.data.capture import SCORE
 from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Schema
+from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import iso
 from driftloop.monitoring.baseline import Baseline, Windowing, build_baseline
 from driftloop.monitoring.statistics import auc, log_loss
@@ -25,7 +26,6 @@ from pipelines.steps.fitting import Trainer
 from pipelines.steps.inference import MODEL, SPEC, Predictor
 from pipelines.steps.out_of_time import OutOfTime, predict_out_of_time
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
-from driftloop.data.tables import ROWS, read_table
 
 _CODE = {
     "inference.py": ("pipelines.steps", "inference.py"),

@@ -12,10 +12,10 @@ import numpy as np
 
 from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Feature, Schema
+from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import Window, iso, to_numpy
 from pipelines.steps.manifest import MANIFEST, digest, manifest_faults
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
-from driftloop.data.tables import ROWS, read_table
 
 MAX_UNREAL = 0.01
 """Share of known values outside the model file's range above which a feature is taken as broken."""

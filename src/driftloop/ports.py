@@ -142,6 +142,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def forget(self, model: str) -> None:
+        """Delete a model's champion, deployment and lease, all or none; its episodes stay. Can be repeated."""
+        ...
+
 
 class Objects(Protocol):
     """Object storage."""
@@ -196,6 +200,8 @@ class Package:
     environment: Mapping[str, str]
     properties: Mapping[str, str]
     """Customer metadata: episode_id, baseline_uri and the like."""
+    approval_reason: str = ""
+    """What whoever approved or rejected it wrote."""
 
 
 @dataclass(frozen=True)

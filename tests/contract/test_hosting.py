@@ -95,8 +95,10 @@ class TestHosting:
             hosting.create(ex.BASE, CONFIG)
 
     def test_a_rejected_version(self, hosting: Hosting, package: Package) -> None:
+        assert hosting.package(package.arn).approval_reason == ""
         hosting.reject(package.arn, "x" * 2000)
-        assert hosting.package(package.arn).approval == "Rejected"
+        found = hosting.package(package.arn)
+        assert (found.approval, found.approval_reason) == ("Rejected", "x" * 1024)
 
     def test_removing_can_be_repeated(self, hosting: Hosting, package: Package) -> None:
         hosting.prepare(package, PLAN)

@@ -137,6 +137,20 @@ class TestLedger:
         ledger.record(full)
         assert ledger.episode(ex.NAME, full.id) == full
 
+    def test_a_forgotten_model_has_its_episodes_only(self, ledger: Ledger) -> None:
+        one = ex.episode(cause="one")
+        ledger.claim(one, ex.START)
+        for model in (ex.NAME, "other"):
+            ledger.set_champion(model, ex.champion(3))
+            assert ledger.set_deployment(model, ex.deployment(3), None)
+        for _ in range(2):
+            ledger.forget(ex.NAME)
+            assert ledger.champion(ex.NAME) is None
+            assert ledger.deployment(ex.NAME) is None
+        assert ledger.episode(ex.NAME, one.id) == one
+        assert ledger.claim(ex.episode(cause="two"), ex.START)
+        assert (ledger.champion("other"), ledger.deployment("other")) == (ex.champion(3), ex.deployment(3))
+
 
 def test_many_episodes_are_all_read(aws: Callable[[str], Any]) -> None:
     create_table(aws("dynamodb"))

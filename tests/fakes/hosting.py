@@ -70,7 +70,9 @@ class FakeHosting:
 
     def reject(self, package_arn: str, reason: str) -> None:
         """Take the approval of a version back."""
-        self._packages[package_arn] = replace(self.package(package_arn), approval="Rejected")
+        self._packages[package_arn] = replace(
+            self.package(package_arn), approval="Rejected", approval_reason=reason[:1024]
+        )
         self.rejected[package_arn] = reason
 
     def retire(self, name: str) -> None:

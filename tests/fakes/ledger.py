@@ -72,6 +72,11 @@ class FakeLedger:
             del self._leases[episode.model]
         return True
 
+    def forget(self, model: str) -> None:
+        """Delete a model's champion, deployment and lease; its episodes stay."""
+        for kept in (self._champions, self._deployments, self._leases):
+            kept.pop(model, None)
+
 
 def _mark(deployment: Deployment | None) -> tuple[str, str] | None:
     return (deployment.package_arn, deployment.phase) if deployment else None

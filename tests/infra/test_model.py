@@ -64,11 +64,11 @@ def test_only_alarms_that_the_model_file_names_retrain(
     assert rule["Targets"][0]["Arn"] == ARN.format(service="sqs", name="driftloop-retraining")
 
 
-def test_an_approval_in_the_models_own_group_deploys(flights: Template) -> None:
-    rule = flights.named("AWS::Events::Rule", "Name", "driftloop-flight-delay-approved")
+def test_a_decision_in_the_models_own_group_is_followed(flights: Template) -> None:
+    rule = flights.named("AWS::Events::Rule", "Name", "driftloop-flight-delay-decided")
     assert rule["EventPattern"]["detail"] == {
         "ModelPackageGroupName": ["driftloop-flight-delay"],
-        "ModelApprovalStatus": ["Approved"],
+        "ModelApprovalStatus": ["Approved", "Rejected"],
     }
     assert rule["Targets"][0]["Arn"] == ARN.format(service="sqs", name="driftloop-deployment")
 

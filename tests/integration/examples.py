@@ -36,6 +36,7 @@ MODEL_FILES = {
         task: binary_classification
         data: {id: ride, time: at, label: full, label_delay: 0s, features: {hour: integer}}
         training: {window: 10d, holdout: 3d, min_rows: 1000}
+        monitoring: {smoothing: 1}
         """,
 }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from driftloop.names import PLATFORM_STACK, ModelNames
 
 from .examples import BEGIN, TRAIN, TRAM, tram_history
-from .kit import Kit
+from .kit import NAME, Kit
 
 
 def test_stacks_deploy_without_any_version(kit: Kit) -> None:
@@ -17,6 +18,18 @@ def test_stacks_deploy_without_any_version(kit: Kit) -> None:
     for name in (PLATFORM_STACK, ModelNames(TRAIN).base, ModelNames(TRAM).base):
         assert stacks[name] == "CREATE_COMPLETE"
     assert kit.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
+def test_second_twin_of_the_same_name_or_port_is_refused(kit: Kit) -> None:
+    again = kit.run("up", "--name", NAME)
+    assert (again.exit_code, again.output.count("\n")) == (1, 1)
+    assert f"a twin named {NAME!r} runs already" in again.output
+    port = urlsplit(kit.twin.url).port
+    other = kit.run("up", "--name", "other", "--port", port)
+    assert (other.exit_code, other.output.count("\n")) == (1, 1)
+    assert f"port {port} cannot be used" in other.output
+    assert not (kit.twin.folder.parent / "other").exists()
+    assert "AWS_ENDPOINT_URL=" + kit.twin.url in kit.done("env", "--name", NAME)
 
 
 def test_detect_drift_has_nothing_to_say_without_a_version(kit: Kit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 from driftloop.names import ModelNames
@@ -43,5 +44,6 @@ def test_data_set_holds_the_rows_of_its_windows_and_no_ids(served: Kit) -> None:
     content = served.read(holdout, "curated").decode()
     assert holdout.endswith("/holdout/rows.csv")
     assert len(content.splitlines()) == 4 * 150 + 1
-    assert "T03" not in content
+    ids = [line.split(",")[0] for line in content.splitlines()[1:]]
+    assert all(re.fullmatch("[0-9a-f]{32}", row_id) for row_id in ids)
     assert f"{BEGIN - timedelta(days=1):%Y-%m-%d}" in content

@@ -10,7 +10,7 @@ from driftloop.names import ModelNames
 from driftloop.retraining.episode import Episode
 
 from .examples import BEGIN, TRAIN, train_history, trips
-from .kit import Kit
+from .kit import NAME, Kit
 
 NAMES = ModelNames(TRAIN)
 
@@ -50,6 +50,10 @@ def test_two_alarms_at_once_start_one_execution(served: Kit, baking: Episode) ->
 def test_alarm_while_baking_rolls_back(served: Kit, baking: Episode) -> None:
     champion = served.ledger.champion(TRAIN)
     assert served.endpoint(TRAIN)[0] == "Updating"
+    too_early = served.run("down", "--destroy", "--name", NAME)
+    assert too_early.exit_code == 1
+    assert f"endpoint {NAMES.base} is Updating" in too_early.output
+    assert served.keys("", "curated"), "nothing may be emptied before"
     raise_alarm(served, "errors")
     served.settle()
     [episode] = [e for e in served.episodes(TRAIN) if e.id == baking.id]
@@ -60,4 +64,4 @@ def test_alarm_while_baking_rolls_back(served: Kit, baking: Episode) -> None:
     package = served.client("sagemaker").describe_model_package(ModelPackageName=baking.model_package_arn)
     assert package["ModelPackageVersion"] == 2
     assert package["ModelApprovalStatus"] == "Rejected"
-    assert len(served.predict(TRAIN, [line for line, _ in trips(BEGIN, 3, seed=5)])) == 3
+    assert len(served.predict(TRAIN, [line for line, _ in trips(BEGIN.replace(hour=0), 3, seed=5)])) == 3

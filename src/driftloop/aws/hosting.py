@@ -59,6 +59,7 @@ class SageMakerHosting:
             model_data_url=container["ModelDataUrl"],
             environment=container.get("Environment", {}),
             properties=found.get("CustomerMetadataProperties", {}),
+            approval_reason=found.get("ApprovalDescription", ""),
         )
 
     def endpoint(self, name: str) -> EndpointState | None:

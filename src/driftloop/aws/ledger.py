@@ -104,6 +104,11 @@ class DynamoLedger:
         # An expired lease may pass to another episode just now; then there is nothing to give back.
         return self._write([write, *release]) or (bool(release) and self._write([write]))
 
+    def forget(self, model: str) -> None:
+        """Delete a model's champion, deployment and lease, all or none; its episodes stay. Raises RetryableError."""
+        items = ("champion", "deployment", "lease")
+        self._write([{"Delete": {"TableName": self._table, "Key": _key(model, item)}} for item in items])
+
     def _release(self, episode: Episode) -> list[dict[str, Any]]:
         """The deletion of the lease that an ended episode still holds."""
         if not episode.status.is_final or self._text(episode.model, "lease") != episode.id:

@@ -1,4 +1,4 @@
-"""A version was approved: bring it to the endpoint, which is created on the first approval."""
+"""A version was approved: bring it to the endpoint, which is created on the first approval. Or it was rejected."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from driftloop.ports import (
     ServingPlan,
     TerminalError,
 )
-from driftloop.retraining.episode import Status
+from driftloop.retraining.episode import Episode, Status
 
 
 @dataclass(frozen=True)
 class Deployer:
-    """Starts rollouts. Delivering the same approval twice starts one."""
+    """Starts rollouts, and ends episodes whose version was rejected. Delivering the same decision twice is harmless."""
 
     models: Models
     ledger: Ledger
@@ -33,9 +33,14 @@ class Deployer:
     live_bucket: str
     kms_key_arn: str
 
-    def approved(self, package_arn: str) -> str:
-        """Roll a version out; says what was done. Raises RetryableError while another rollout runs."""
+    def decided(self, package_arn: str) -> str:
+        """Follow the decision about a version as it stands now; says what was done.
+
+        Raises RetryableError while another rollout runs.
+        """
         package = self.hosting.package(package_arn)
+        if package.approval == "Rejected":
+            return self._rejected(package)
         if package.approval != "Approved":
             return f"version {package.version} is {package.approval} by now: nothing to do"
         model = self.models.get(model_of_endpoint(package.group))
@@ -48,6 +53,21 @@ class Deployer:
         if running and running.phase == "updating":
             raise RetryableError(f"version {running.version} is still updating; version {package.version} has to wait")
         return self._roll_out(model, package, running, self._endpoint(model, package))
+
+    def _rejected(self, package: Package) -> str:
+        """End the version's episode if it waits for a decision, so that others may start.
+
+        A version that is being rolled out or has been rolled back is past that: its rejection was the loop's own, or
+        the rollout is for the alarms to stop.
+        """
+        model, episode_id = model_of_endpoint(package.group), package.properties.get("episode_id", "")
+        episode = self._waiting(model, episode_id)
+        if episode is None:
+            return f"version {package.version} is Rejected and no episode waits for it: nothing to do"
+        outcome = f"version {package.version} was rejected: {package.approval_reason or 'no reason given'}"
+        moved = replace(episode.moved(Status.REJECTED, self.clock.now(), outcome), model_package_arn=package.arn)
+        self._move(moved, episode.status)
+        return outcome
 
     def _endpoint(self, model: Model, package: Package) -> EndpointState | None:
         """The endpoint, ready for a rollout; None if it is to be created. Raises RetryableError while it is busy."""
@@ -88,14 +108,24 @@ class Deployer:
 
     def _move_episode(self, model: str, episode_id: str, package_arn: str) -> None:
         """To ``rolling_out``. Raises RetryableError if the start of its pipeline has not been recorded yet."""
+        episode = self._waiting(model, episode_id)
+        if episode:
+            moved = replace(episode.moved(Status.ROLLING_OUT, self.clock.now()), model_package_arn=package_arn)
+            self._move(moved, episode.status)
+
+    def _waiting(self, model: str, episode_id: str) -> Episode | None:
+        """The episode of a version if it waits for the decision about it. A decision may overtake the pipeline's end.
+
+        Raises RetryableError if the start of its pipeline has not been recorded yet.
+        """
         episode = self.ledger.episode(model, episode_id) if episode_id else None
-        if episode is None or episode.status not in (Status.REQUESTED, Status.STARTED, Status.CANDIDATE):
-            return
-        if episode.status is Status.REQUESTED:
+        if episode and episode.status is Status.REQUESTED:
             raise RetryableError(f"the start of episode {episode_id} is not recorded yet")
-        moved = replace(episode.moved(Status.ROLLING_OUT, self.clock.now()), model_package_arn=package_arn)
-        if not self.ledger.move(moved, episode.status):
-            raise RetryableError(f"episode {episode_id} moved just now; the next delivery will see it")
+        return episode if episode and episode.status in (Status.STARTED, Status.CANDIDATE) else None
+
+    def _move(self, moved: Episode, expected: Status) -> None:
+        if not self.ledger.move(moved, expected):
+            raise RetryableError(f"episode {moved.id} moved just now; the next delivery will see it")
 
     def _serving(self, model: Model, config: str) -> ServingPlan:
         serving = model.spec["serving"]

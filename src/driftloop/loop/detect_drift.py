@@ -16,8 +16,8 @@ from driftloop.loop.warm import WarmFiles
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.outcomes import Outcomes, count_outcomes
 from driftloop.monitoring.profile import Profile, merge
-from driftloop.monitoring.report import DriftReport, assess
-from driftloop.ports import Champion, Ledger, Model, Models, Objects
+from driftloop.monitoring.report import DriftReport, Verdict, assess
+from driftloop.ports import Champion, Ledger, Model, Models, NotFoundError, Notifier, Objects
 
 Bundle = dict[str, dict[str, Profile]]
 """Capture object -> hour -> profile: what one file of shards holds."""
@@ -33,6 +33,7 @@ class Detector:
     models: Models
     ledger: Ledger
     objects: Objects
+    notifier: Notifier
     live_bucket: str
 
     def detect(self, name: str, now: datetime) -> DriftReport | None:
@@ -46,7 +47,7 @@ class Detector:
         window = last_complete(now, length)
         baseline = load_baseline(self.objects, champion.baseline_uri)
         # A version that has just begun to serve has no traffic in its own cells from before.
-        count = monitoring["smoothing"] if champion.since <= window.end - length * monitoring["smoothing"] else 1
+        count = max(1, min(monitoring["smoothing"], (window.end - champion.since) // length))
         windows = [Window(window.start - length * i, window.end - length * i) for i in reversed(range(count))]
         report = assess(
             baseline,
@@ -58,9 +59,24 @@ class Detector:
             min_rows=monitoring["min_rows"],
             smoothing=monitoring["smoothing"],
         )
+        self._tell(report, Window(window.start - length, window.start))
         content = json.dumps(report.to_dict(), sort_keys=True).encode()
-        self.objects.write(self.live_bucket, f"reports/{name}/{iso(window.start)}.json", content)
+        self.objects.write(self.live_bucket, _report_key(name, window), content)
         return report
+
+    def _tell(self, report: DriftReport, before: Window) -> None:
+        """Tell people that a feed has broken: when it breaks, not in every window that it stays so."""
+        # The report itself is written afterwards: a call that died in between is repeated, and told once more.
+        told = (before, report.window)
+        if report.verdict is Verdict.BROKEN_UPSTREAM and not any(self._was_broken(report.model, w) for w in told):
+            self.notifier.publish(f"[driftloop] {report.model}: broken upstream", _broken_message(report))
+
+    def _was_broken(self, name: str, window: Window) -> bool:
+        try:
+            content = self.objects.read(self.live_bucket, _report_key(name, window))
+        except NotFoundError:
+            return False
+        return bool(json.loads(content)["verdict"] == Verdict.BROKEN_UPSTREAM)
 
     def _profiles(self, name: str, baseline: Baseline, windows: Sequence[Window]) -> list[Profile]:
         """Traffic of each window; every capture object counts once, whatever bundles it is in."""
@@ -102,6 +118,24 @@ class Detector:
 
     def _labelled(self, schema: Schema, key: str) -> Columns:
         return read_outcomes(schema, self.objects.read(self.live_bucket, key))
+
+
+def _report_key(name: str, window: Window) -> str:
+    return f"reports/{name}/{iso(window.start)}.json"
+
+
+def _broken_message(report: DriftReport) -> str:
+    reasons = "\n".join(f"- {reason}" for reason in report.reasons)
+    return f"""Version {report.version} of {report.model}, traffic from {iso(report.window.start)} to {iso(report.window.end)}:
+{reasons}
+
+This looks like a fault of the feed and not like a change of the world. Predictions of such rows cannot be trusted.
+No scores are published while it lasts, so no alarm is raised and nothing is retrained on it.
+
+What to do: repair what delivers these columns. If they are meant to be like this from now on, change the model file
+(data.features) and ask for a retraining once enough labelled rows are there: driftloop retrain {report.model}
+You are told again when a later window breaks after a sound one.
+"""
 
 
 def _of_window(hours: Mapping[tuple[str, str], list[Profile]], window: Window) -> list[Profile]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Limits:
-    """Values at which a score is 1.0, for windows of at least the usual number of rows."""
+    """Values at which a score is 1.0, for as many windows together as drift is judged on, with the usual rows."""
 
     input_drift: float
     prediction_drift: float
@@ -35,7 +35,7 @@ class Limits:
     sensitivity: float
     """False-alarm rate per window that the limits were set for."""
     rows: int
-    """Rows of the usual (median) time block."""
+    """Rows of the usual (median) run of time blocks."""
     labelled_rows: int
     """Labelled rows of as many usual blocks as quality is averaged over."""
 
@@ -88,20 +88,24 @@ class Baseline:
         """Divergence of one column from the reference; bits."""
         return jensen_shannon(profile.counts[name], self.reference.counts[name])
 
-    def input_score(self, profile: Profile) -> float:
-        """Input drift / limit."""
-        extra = self._allowance(list(self.importance), list(self.importance.values()), profile, 1)
-        return self.input_drift(profile) / (self.limits.input_drift + extra)
+    def input_score(self, profile: Profile, share: float = 1.0) -> float:
+        """Input drift / limit.
 
-    def prediction_score(self, profile: Profile) -> float:
+        ``share`` is how many windows the profile is the sum of, as a share of those that the limits are for. Days that
+        differ by themselves average out in proportion to their number, so the limit of fewer is that much higher.
+        """
+        extra = self._allowance(list(self.importance), list(self.importance.values()), profile, 1)
+        return self.input_drift(profile) / (self.limits.input_drift / share + extra)
+
+    def prediction_score(self, profile: Profile, share: float = 1.0) -> float:
         """Prediction drift / limit."""
         extra = self._allowance([SCORE], [1.0], profile, 1)
-        return self.feature_drift(SCORE, profile) / (self.limits.prediction_drift + extra)
+        return self.feature_drift(SCORE, profile) / (self.limits.prediction_drift / share + extra)
 
-    def feature_score(self, name: str, profile: Profile) -> float:
+    def feature_score(self, name: str, profile: Profile, share: float = 1.0) -> float:
         """Drift of one feature / limit."""
         extra = self._allowance([name], [1.0], profile, len(self.importance))
-        return self.feature_drift(name, profile) / (self.limits.features[name] + extra)
+        return self.feature_drift(name, profile) / (self.limits.features[name] / share + extra)
 
     def quality_score(self, outcomes: Outcomes) -> float:
         """Calibration loss / limit."""
@@ -155,7 +159,7 @@ def build_baseline(
     total = sum(importance.values())
     weights = {f.name: importance[f.name] / total if total > 0 else 1 / len(schema.features) for f in schema.features}
     draft = Baseline(bins, reference, weights, Limits(1, 1, 1, {}, windowing.sensitivity, 1, 1))
-    limits = _limits(schema, draft, training, predictions, windowing, score_bins)
+    limits = _limits(schema, replace(draft, reference=inputs), training, predictions, windowing, score_bins)
     return Baseline({**bins, SCORE: score_bins}, reference, weights, limits)
 
 
@@ -164,19 +168,23 @@ def _limits(
 ) -> Limits:
     days = [profile_columns(draft.bins, block) for block in _blocks(training, schema.time, windowing)]
     spans = [merge(draft.bins, run) for run in runs_of(days, windowing.smoothing)]
+    # A run is compared with the rest of the training window: it is a part of the whole and would look too close to it,
+    # while live traffic is no part of it.
+    others = [(replace(draft, reference=draft.reference - span), span) for span in spans]
     scored = _blocks(predictions, schema.time, windowing)
     counts = [score_bins.count(block[SCORE]) for block in scored]
-    expected = draft.reference.counts[SCORE]
-    scores = [jensen_shannon(np.sum(run, axis=0), expected) for run in runs_of(counts, windowing.smoothing)]
+    everything = score_bins.count(predictions[SCORE])
+    runs = [np.sum(run, axis=0) for run in runs_of(counts, windowing.smoothing)]
     outcomes: list[Outcomes] = [count_outcomes(block[schema.label], block[SCORE]) for block in scored]
     # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
     share = windowing.sensitivity / len(schema.features)
     return Limits(
-        input_drift=block_limit([draft.input_drift(span) for span in spans], windowing.sensitivity),
-        prediction_drift=block_limit(scores, windowing.sensitivity),
+        input_drift=block_limit([rest.input_drift(span) for rest, span in others], windowing.sensitivity),
+        prediction_drift=block_limit([jensen_shannon(run, everything - run) for run in runs], windowing.sensitivity),
         quality_loss=outcome_limit(outcomes, windowing.smoothing, windowing.sensitivity, windowing.seed),
         features={
-            f.name: block_limit([draft.feature_drift(f.name, span) for span in spans], share) for f in schema.features
+            f.name: block_limit([rest.feature_drift(f.name, span) for rest, span in others], share)
+            for f in schema.features
         },
         sensitivity=windowing.sensitivity,
         rows=int(np.median([span.rows for span in spans])),

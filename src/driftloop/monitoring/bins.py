@@ -93,19 +93,28 @@ def fit_categories(values: np.ndarray[Any, Any]) -> CategoryBins:
 def fit_numeric(values: np.ndarray[Any, Any], low: float | None = None, high: float | None = None) -> NumericBins:
     """Ten intervals of equal frequency between the smallest and the largest value, fewer where values repeat.
 
-    ``low`` and ``high`` bound what can be real; without them it is three times the width of what training saw.
+    ``low`` and ``high`` bound what can be real; without them it is three times the width of what training saw. A fault
+    that training holds a little of does not move a declared bound.
     """
     known = values[~np.isnan(values)]
+    known = known[(known >= (-np.inf if low is None else low)) & (known <= (np.inf if high is None else high))]
     if not len(known):
-        return NumericBins((0.0,))
+        return _unseen(low, high)
     quantiles = np.quantile(known, np.linspace(0, 1, INNER_BINS + 1), method="inverted_cdf")
     reach = WIDTHS * ((quantiles[-1] - quantiles[0]) or abs(quantiles[-1]) or 1.0)
-    lowest = min(quantiles[0], quantiles[0] - reach if low is None else low)
-    highest = max(quantiles[-1], quantiles[-1] + reach if high is None else high)
+    lowest = quantiles[0] - reach if low is None else low
+    highest = quantiles[-1] + reach if high is None else high
     # Intervals are open on the left, so an edge that is to be inside lies just below the value.
     quantiles[0] = np.nextafter(quantiles[0], -np.inf)
     edges = np.r_[np.nextafter(lowest, -np.inf), quantiles, highest]
     return NumericBins(tuple(np.unique(edges).tolist()))
+
+
+def _unseen(low: float | None, high: float | None) -> NumericBins:
+    """One interval for a column that training had no value of: any number, or any within the declared range."""
+    largest = float(np.finfo(np.float64).max)
+    lowest = -largest if low is None else float(np.nextafter(low, -np.inf))
+    return NumericBins((lowest, largest if high is None else high))
 
 
 def _name(edge: float) -> str:

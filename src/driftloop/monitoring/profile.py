@@ -24,6 +24,11 @@ class Profile:
             raise ValueError("profiles of different baselines cannot be merged")
         return Profile(self.rows + other.rows, {name: self.counts[name] + other.counts[name] for name in self.counts})
 
+    def __sub__(self, part: Profile) -> Profile:
+        if self.counts.keys() != part.counts.keys():
+            raise ValueError("profiles of different baselines cannot be subtracted")
+        return Profile(self.rows - part.rows, {name: self.counts[name] - part.counts[name] for name in self.counts})
+
     def to_dict(self) -> dict[str, Any]:
         """Plain form for JSON."""
         return {"rows": self.rows, "counts": {name: counts.tolist() for name, counts in self.counts.items()}}

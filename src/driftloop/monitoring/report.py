@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class FeatureReport:
-    """One feature in one window."""
+    """One feature in the windows that drift was judged on, or in the one window where it was not."""
 
     name: str
     importance: float
@@ -36,7 +36,7 @@ class FeatureReport:
     score: float
     """Divergence / limit."""
     cause: float
-    """Share of the window's weighted divergence that is due to this feature."""
+    """Share of the weighted divergence that is due to this feature."""
     cells: list[str]
     before: list[float]
     after: list[float]
@@ -78,7 +78,8 @@ def assess(
     """Judge one window.
 
     What is broken shows in one window; how far the world has moved shows better in several together, since days differ
-    from each other more than weeks do. Windows that were broken are left out of the several.
+    from each other more than weeks do. Windows that were broken or have too few rows are left out of the several, and
+    the limits rise with what is left out.
 
     Args:
         profiles: traffic of the last windows in the baseline's cells, oldest first, the judged one last. Drift is
@@ -88,12 +89,13 @@ def assess(
     current = profiles[-1]
     broken = _broken(baseline, current) if current.rows >= min_rows else []
     trusted = current.rows >= min_rows and not broken
-    span = merge(baseline.bins, [p for p in profiles if p.rows and not _broken(baseline, p)])
     settled = trusted and len(profiles) >= smoothing
-    inputs = baseline.input_score(span) if settled else None
-    predictions = baseline.prediction_score(span) if settled else None
+    sound = [p for p in profiles if p.rows >= min_rows and not _broken(baseline, p)] if settled else [current]
+    span, share = merge(baseline.bins, sound), len(sound) / smoothing
+    inputs = baseline.input_score(span, share) if settled else None
+    predictions = baseline.prediction_score(span, share) if settled else None
     quality = baseline.quality_score(outcomes) if trusted and outcomes else None
-    features = _features(baseline, span if settled else current) if current.rows else []
+    features = _features(baseline, span, share) if current.rows else []
     over = _over_limit(inputs, predictions, quality, features)
     if current.rows < min_rows:
         verdict, reasons = Verdict.NOT_ENOUGH_DATA, [f"{current.rows} rows, and at least {min_rows} are needed"]
@@ -127,12 +129,12 @@ def _over_limit(
     return reasons
 
 
-def _features(baseline: Baseline, profile: Profile) -> list[FeatureReport]:
+def _features(baseline: Baseline, profile: Profile, share: float) -> list[FeatureReport]:
     divergences = {name: baseline.feature_drift(name, profile) for name in baseline.importance}
     total = sum(baseline.importance[name] * value for name, value in divergences.items()) or 1.0
     reports = [
         FeatureReport(
-            name, baseline.importance[name], value, baseline.feature_score(name, profile),
+            name, baseline.importance[name], value, baseline.feature_score(name, profile, share),
             baseline.importance[name] * value / total, baseline.bins[name].labels,
             _shares(baseline.reference, name), _shares(profile, name),
         )

@@ -12,7 +12,7 @@ TERMS = (
     ("baseline", "the distributions of a version's own training data, against which its traffic is compared"),
     (
         "limit",
-        "the value that a day of unchanged traffic seldom exceeds, set from time blocks of the baseline; score 1.0 is at the limit",
+        "the value that unchanged traffic seldom exceeds, set from runs of time blocks of the baseline; score 1.0 is at the limit",
     ),
     (
         "input drift",

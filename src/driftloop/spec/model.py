@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import math
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from driftloop.spec.catalog import INSTANCE_TYPES, TRAINING_IMAGES
-from driftloop.spec.units import Duration, Length, Percent
+from driftloop.spec.units import Duration, Length, Percent, write_duration
 
 # SageMaker names cannot end in a hyphen, and an IAM role name (64 characters) must hold the model, purpose and region.
 NAME, COLUMN, EMAIL = r"^[a-z][a-z0-9_]{0,26}[a-z0-9]$", r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
@@ -25,6 +26,13 @@ RESERVED_COLUMNS = frozenset({"object", "score"})
 """Columns that the kit itself adds to decoded rows."""
 RESERVED_NAMES = frozenset({"platform"})
 """Models of this name would share the name of the platform's stack."""
+
+GATE_DAYS = 3
+"""Days that the gate compares at least; see driftloop.promotion.gate."""
+UNSEEN_SHARE = 0.6
+"""Share of the training window that has out-of-time predictions; see pipelines.steps.out_of_time."""
+MIN_RUNS = 5
+"""Runs of windows from which a limit is set at least; see driftloop.monitoring.calibration."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Column = Annotated[str, StringConstraints(pattern=COLUMN)]
@@ -55,6 +63,32 @@ Instance = Annotated[
 Image = Annotated[
     str, _known("training image", tuple(TRAINING_IMAGES)), Field(json_schema_extra={"enum": list(TRAINING_IMAGES)})
 ]
+
+
+def _holdout(value: timedelta) -> timedelta:
+    if value < timedelta(days=GATE_DAYS):
+        raise ValueError(
+            f"{write_duration(value)} is too short: the gate compares days and needs {GATE_DAYS}; write {GATE_DAYS}d or more"
+        )
+    return value
+
+
+def _canary(share: float) -> float:
+    if not 0.01 <= share <= 0.5:
+        raise ValueError(f"{share:.3g} of the fleet is no canary; SageMaker takes 1% to 50%, such as 10%")
+    return share
+
+
+def _bake(value: timedelta) -> timedelta:
+    if value > timedelta(hours=1):
+        raise ValueError(f"{write_duration(value)} is longer than SageMaker bakes a rollout; write 1h or less")
+    return value
+
+
+def _minutes(value: timedelta) -> timedelta:
+    if value.total_seconds() % 60:
+        raise ValueError(f"{write_duration(value)} is not whole minutes, which is all that schedules know; write 14d")
+    return value
 
 
 class Feature(_Part):
@@ -113,8 +147,8 @@ class Training(_Part):
     """How a version is trained."""
 
     window: Length = Field(timedelta(days=60), description="Length of the training window, in event time.")
-    holdout: Length = Field(
-        timedelta(days=7), description="Most recent stretch, kept for the gate and never trained on."
+    holdout: Annotated[Length, AfterValidator(_holdout)] = Field(
+        timedelta(days=7), description="Most recent stretch, kept for the gate and never trained on; 3d or more."
     )
     image: Image = "sklearn-1.9-0"
     instance: Instance = "ml.m5.large"
@@ -137,8 +171,8 @@ class Gate(_Part):
 class Rollout(_Part):
     """How traffic moves to a new version."""
 
-    canary: Percent = 0.1
-    bake: Duration = timedelta(minutes=10)
+    canary: Annotated[Percent, AfterValidator(_canary)] = Field(0.1, description="1% to 50%.")
+    bake: Annotated[Duration, AfterValidator(_bake)] = Field(timedelta(minutes=10), description="Up to 1h.")
 
 
 class Serving(_Part):
@@ -189,7 +223,9 @@ class Retraining(_Part):
     """When a retraining may start by itself."""
 
     on: tuple[Literal["drift", "quality", "schedule"], ...] = ("drift", "quality")
-    every: Length | None = Field(None, description="Period of scheduled retraining; needs `schedule` in `on`.")
+    every: Annotated[Length, AfterValidator(_minutes)] | None = Field(
+        None, description="Period of scheduled retraining, whole minutes; needs `schedule` in `on`."
+    )
     cooldown: Duration = Field(timedelta(days=3), description="Quiet time after an episode has ended.")
     budget: Budget = Budget()
     approval: Literal["auto", "manual"] = "auto"
@@ -227,6 +263,21 @@ class ModelSpec(_Part):
             feature = self.data.features.get(column)
             if feature is None or feature.type != "category":
                 raise _fault(("gate", "slices"), f"{column!r} is not a category feature of this model")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_can_be_set(self) -> ModelSpec:
+        """Fewer windows would fail the training step, an hour later."""
+        length, smoothing = self.monitoring.window, self.monitoring.smoothing
+        needed = smoothing + MIN_RUNS - 1
+        unseen = int(UNSEEN_SHARE * (self.training.window / length) + 1e-9)
+        if unseen < needed:
+            enough = write_duration(math.ceil(needed / UNSEEN_SHARE - 1e-9) * length)
+            raise _fault(
+                ("training", "window"),
+                f"limits are set on its last {UNSEEN_SHARE:.0%}, {unseen} windows of {write_duration(length)}, and "
+                f"monitoring.smoothing of {smoothing} needs {needed}; write {enough} or more, or smooth less",
+            )
         return self
 
     def compiled(self) -> dict[str, Any]:

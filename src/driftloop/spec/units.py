@@ -29,6 +29,13 @@ def parse_duration(value: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def write_duration(value: timedelta) -> str:
+    """The other way round, in the largest unit up to days that leaves no rest."""
+    seconds = int(value.total_seconds())
+    unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"
+
+
 def check_positive(value: timedelta) -> timedelta:
     """The value itself; zero is a ValueError with a hint."""
     if not value:

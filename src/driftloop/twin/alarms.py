@@ -59,12 +59,7 @@ def evaluate(rule: Rule, values: Sequence[float | None], state: State) -> State:
     """
     real = [value for value in values if value is not None]
     if not real:
-        return {
-            Missing.MISSING: State.INSUFFICIENT_DATA,
-            Missing.IGNORE: state,
-            Missing.BREACHING: State.ALARM,
-            Missing.NOT_BREACHING: State.OK,
-        }[rule.missing]
+        return without_data(rule.missing, state)
     # With enough real data in the range, the missing periods in between do not matter.
     considered = real[-rule.periods :]
     breaching = sum(1 for value in considered if COMPARISONS[rule.comparison](value, rule.threshold))
@@ -78,3 +73,13 @@ def evaluate(rule: Rule, values: Sequence[float | None], state: State) -> State:
         age = next(len(values) - place for place, value in enumerate(values) if value is not None)
         return State.ALARM if rule.missing is Missing.MISSING and age >= rule.datapoints else state
     return State.OK
+
+
+def without_data(missing: Missing, state: State) -> State:
+    """The next state when the whole evaluation range is empty."""
+    return {
+        Missing.MISSING: State.INSUFFICIENT_DATA,
+        Missing.IGNORE: state,
+        Missing.BREACHING: State.ALARM,
+        Missing.NOT_BREACHING: State.OK,
+    }[missing]

@@ -34,6 +34,10 @@ def contain(request: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = request["arguments"]
+    if sys.argv[0].endswith(".py"):
+        sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))  # noqa: PTH100, PTH120 - as Python does it
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as error:
@@ -46,8 +50,15 @@ def contain(request: dict[str, Any]) -> int:
     return 0
 
 
+def end_group(pid: int) -> None:
+    """End a container, or what it has left behind."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def main() -> None:
     answers = threading.Lock()
+    running = set()
 
     def answer(value: dict[str, int]) -> None:
         with answers:
@@ -56,6 +67,8 @@ def main() -> None:
 
     def await_end(pid: int) -> None:
         _, status = os.waitpid(pid, 0)
+        end_group(pid)
+        running.discard(pid)
         answer({"pid": pid, "status": os.waitstatus_to_exitcode(status)})
 
     for line in sys.stdin:
@@ -68,8 +81,12 @@ def main() -> None:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(status)
+        running.add(pid)
         answer({"started": request["number"], "pid": pid})
         threading.Thread(target=await_end, args=(pid,), daemon=True).start()
+    # Whoever asked for the containers is gone, however that happened.
+    for pid in list(running):
+        end_group(pid)
 
 
 main()

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +38,9 @@ class Host:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(_HOST)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-I", str(_HOST)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            # OpenMP reads it when it is loaded: threads that spin while they wait starve each other on a busy machine.
+            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
             start_new_session=True,
         )  # fmt: skip
         self._changed = threading.Condition()
@@ -72,19 +74,27 @@ class Host:
         """End the process; its containers are ended one by one before."""
         self._process.kill()
         self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        for line in self._process.stdout:
+        with self._process.stdout as lines:
+            self._take(lines)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, lines: Iterable[str]) -> None:
+        for line in lines:
             told = json.loads(line)
             with self._changed:
                 if "started" in told:
                     self._pids[told["started"]] = told["pid"]
+                    # The system gives numbers of processes again.
+                    self._ends.pop(told["pid"], None)
                 else:
                     self._ends[told["pid"]] = told["status"]
                 self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
 
 
 class Container:
@@ -93,8 +103,9 @@ class Container:
     def __init__(self, root: Path, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._log = log
         program, *rest = [self._local(root, argument) for argument in arguments]
-        if program not in ("python3", "python"):
-            raise unsupported(f"the entry point {program}; containers run python3")
+        if program not in ("python3", "python") or not rest or rest[0].startswith("-"):
+            shown = " ".join([program, *rest[:1]])
+            raise unsupported(f"the entry point {shown}; containers run python3 with a program file")
         clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TZ": "UTC", "HOME": str(root), "PYTHONUNBUFFERED": "1"}
         local = {key: self._local(root, value) for key, value in environment.items()}
         log.unlink(missing_ok=True)

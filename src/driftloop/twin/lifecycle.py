@@ -62,17 +62,27 @@ class Twin:
 
     def door(self, path: str, **request: Any) -> Any:
         """Ask the twin itself: ``clock``, ``settle``, ``alarms``, ``status``. Raises TwinError."""
+        try:
+            status, content = self._ask(path, request)
+        except (OSError, http.client.HTTPException) as error:
+            raise TwinError(f"the twin in {self.folder} does not answer ({error}); see {self.folder / LOG}") from error
+        if status != 200:
+            raise TwinError(f"{path}: {content['error']}")
+        return content
+
+    def _ask(self, path: str, request: dict[str, Any]) -> tuple[int, Any]:
         connection = _door(urlsplit(self.url).netloc)
+        used = connection.sock is not None
         try:
             connection.request("POST", f"/_driftloop/{path}", json.dumps(request))
             answer = connection.getresponse()
-            content = json.loads(answer.read())
+            return answer.status, json.loads(answer.read())
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise TwinError(f"the twin in {self.folder} does not answer ({error}); see {self.folder / LOG}") from error
-        if answer.status != 200:
-            raise TwinError(f"{path}: {content['error']}")
-        return content
+            # The twin closes connections that have not been used for a while.
+            if not used or not isinstance(error, ConnectionError):
+                raise
+        return self._ask(path, request)
 
     def move_clock(self, moment: datetime) -> None:
         """Let virtual time pass, through everything that is due until then."""
@@ -80,6 +90,7 @@ class Twin:
 
     def stop(self) -> None:
         """End the twin and everything that it started, and remove its folder."""
+        _door(urlsplit(self.url).netloc).close()
         _end(self.pid, self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -104,7 +115,7 @@ def start(folder: Path, port: int = 0, begin: datetime | None = None, attached: 
             command, stdin=subprocess.PIPE if attached else subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, env=environment,
         )  # fmt: skip
-    _ATTACHED.append(process)
+    _STARTED.append(process)
     return _wait_ready(folder, process)
 
 
@@ -114,8 +125,8 @@ def _door(address: str) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(address, timeout=1800)
 
 
-_ATTACHED: list[subprocess.Popen[bytes]] = []
-"""Keeps the pipes of attached twins open."""
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Keeps the pipes of attached twins open, and lets the system forget those that have ended."""
 
 
 def _wait_ready(folder: Path, process: subprocess.Popen[bytes]) -> Twin:
@@ -143,8 +154,13 @@ def _is_ours(pid: int, folder: Path) -> bool:
 def _end(pid: int, folder: Path) -> None:
     for number, seconds in ((signal.SIGTERM, _END_SECONDS), (signal.SIGKILL, 5)):
         if not _is_ours(pid, folder):
-            return
+            break
         os.kill(pid, number)
         deadline = time.monotonic() + seconds
         while _is_ours(pid, folder) and time.monotonic() < deadline:
             time.sleep(0.05)
+    for process in [started for started in _STARTED if started.pid == pid]:
+        _STARTED.remove(process)
+        process.wait()
+        if process.stdin:
+            process.stdin.close()

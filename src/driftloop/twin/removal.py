@@ -86,14 +86,26 @@ def destroy(twin: Twin, say: Callable[[str], None]) -> list[str]:
         say("nothing is deployed")
         return leftovers(client)
     twin.door("settle")
+    _check_at_rest(client("sagemaker"))
     for name in own_buckets(client("s3"), twin.account, twin.region):
         say(f"emptied   {name}: {empty_bucket(client('s3'), name)} object versions")
     assembly, log = twin.folder / deployment.ASSEMBLY, twin.folder / deployment.LOG
     if not assembly.exists():
         say("synthesise the app, as it was not deployed with `driftloop deploy`")
         deployment.synthesise(assembly, log)
-    run_cdk(["destroy", "--all", "--force", "--app", str(assembly)], twin.environment(), log)
+    together = ("--concurrency", "4")  # stacks of models do not know each other
+    run_cdk(["destroy", "--all", "--force", "--app", str(assembly), *together], twin.environment(), log)
     return leftovers(client)
+
+
+def _check_at_rest(sagemaker: Any) -> None:
+    for page in _pages(sagemaker, "list_endpoints", NameContains=f"{PREFIX}-"):
+        for endpoint in page["Endpoints"]:
+            if endpoint["EndpointStatus"] in ("Creating", "Updating"):
+                raise RemovalError(
+                    f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}, and SageMaker deletes none "
+                    "that is; let its rollout end first, or move time with `driftloop clock`"
+                )
 
 
 def own_buckets(s3: Any, account: str, region: str) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -34,6 +36,49 @@ def check_request(service: str, operation: str, request: Mapping[str, Any]) -> N
     report = ParamValidator().validate(request, input_shape(service, operation))
     if report.has_errors():
         raise invalid(report.generate_report())
+    if breaches := list(_breaches(input_shape(service, operation), request, "")):
+        raise invalid(f"{len(breaches)} validation error(s) detected: {'; '.join(breaches)}")
+
+
+def _breaches(shape: Shape, value: Any, place: str) -> Iterator[str]:
+    """Lengths, ranges, patterns and enumerations, which AWS checks and botocore leaves to it."""
+    yield from _own_breaches(shape, value, place)
+    parts: list[tuple[Shape, Any, str]] = []
+    if isinstance(shape, StructureShape):
+        parts = [(shape.members[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()]
+    elif isinstance(shape, ListShape):
+        parts = [(shape.member, item, f"{place}[{number}]") for number, item in enumerate(value)]
+    elif isinstance(shape, MapShape):
+        parts = [part for key, item in value.items() for part in ((shape.key, key, place), (shape.value, item, place))]
+    for part in parts:
+        yield from _breaches(*part)
+
+
+def _own_breaches(shape: Shape, value: Any, place: str) -> Iterator[str]:
+    limits, number = shape.metadata, isinstance(value, int | float)
+    size = value if number else len(value)
+    if size > limits.get("max", math.inf):
+        yield f"{place}: {value!r} is {'more' if number else 'longer'} than {limits['max']}"
+    if isinstance(value, str):
+        if limits.get("enum") and value not in limits["enum"]:
+            yield f"{place}: {value!r} is not one of {', '.join(limits['enum'])}"
+        pattern = _pattern(limits.get("pattern", ""))
+        if pattern and not pattern.fullmatch(value):
+            yield f"{place}: {value!r} does not match {limits['pattern']}"
+
+
+@cache
+def _pattern(java: str) -> re.Pattern[str] | None:
+    """AWS writes Java's expressions: letters, digits and spaces have other names; what Python cannot read is let be."""
+    python = _CATEGORY.sub(lambda found: _CATEGORIES[found[1]], java.replace("${1,256}", "").replace("${1,128}", ""))
+    try:
+        return re.compile(python) if python else None
+    except re.error:
+        return None
+
+
+_CATEGORY = re.compile(r"\\p\{(L|N|Z|Alnum)\}")
+_CATEGORIES = {"L": r"\w", "N": r"\w", "Z": r"\s", "Alnum": "a-zA-Z0-9"}
 
 
 def only(place: str, value: Mapping[str, Any], honoured: set[str]) -> None:

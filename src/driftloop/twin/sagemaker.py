@@ -10,7 +10,7 @@ from driftloop.twin.errors import ApiError, unsupported
 from driftloop.twin.hosting import Endpoint, Hosting
 from driftloop.twin.jobs import Job, Jobs, Platform
 from driftloop.twin.pipelines import Announce, Execution, Pipelines, parse_definition
-from driftloop.twin.requests import check_request
+from driftloop.twin.requests import check_request, only
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -26,6 +26,16 @@ RECORDS = frozenset(
     }
 )  # fmt: skip
 """Operations whose records moto keeps."""
+
+_HONOURED = {
+    "StartPipelineExecution": {"PipelineName", "PipelineParameters", "ClientRequestToken"},
+    "ListPipelineExecutions": {"PipelineName"},
+    "ListPipelineExecutionSteps": {"PipelineExecutionArn"},
+    "ListEndpoints": {"NameContains"},
+    "CreateModel": {"ModelName", "PrimaryContainer", "ExecutionRoleArn", "Tags"},
+    "CreateEndpointConfig": {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "KmsKeyId", "Tags"},
+}
+"""Fields of operations that would be done otherwise than asked if the rest were ignored."""
 
 _PASSES_ROLE = {"CreateModel": "ExecutionRoleArn", "CreatePipeline": "RoleArn", "UpdatePipeline": "RoleArn",
                 "CreateProcessingJob": "RoleArn", "CreateTrainingJob": "RoleArn"}  # fmt: skip
@@ -72,6 +82,8 @@ class ControlPlane:
     def call(self, operation: str, request: Request, access_key: str) -> Answer:
         """Perform one operation. Raises ApiError."""
         check_request("sagemaker", operation, request)
+        if operation in _HONOURED:
+            only(operation, request, _HONOURED[operation])
         role = request.get(_PASSES_ROLE.get(operation, ""))
         if role and (refusal := self._may_pass(access_key, role)):
             raise ApiError("AccessDeniedException", refusal, 403)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import socket
@@ -92,7 +93,11 @@ class Twin:
         """Run schedules and alarms in real time while nobody moves the clock."""
         while True:
             time.sleep(_TICK_SECONDS)
-            self.timeline.tick()
+            try:
+                self.timeline.tick()
+            except Exception:
+                # What the twin cannot do is said each second, rather than once and then never again.
+                logging.getLogger(__name__).exception("schedules and alarms could not be run")
 
     def serve(self, listener: socket.socket, on_ready: Callable[[], None]) -> None:
         """Answer requests until the process is told to end."""

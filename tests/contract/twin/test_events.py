@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from .cloud import Cloud, allow, code_of, policy
+from .cloud import Cloud, allow, message_of, policy
 
 HOUR = 3600
+MODEL = {"Model": "m"}
 
 
 def queue_for_events(cloud: Cloud) -> tuple[str, str]:
@@ -44,9 +46,9 @@ class Alarm:
         cloud.client("cloudwatch").put_metric_alarm(AlarmName=self.name, **(settings | changes))
         cloud.take(self.url)
 
-    def put(self, value: float, at: datetime | None = None, **dimensions: str) -> None:
+    def put(self, value: float, at: datetime | None = None, dimensions: Mapping[str, str] = MODEL) -> None:
         data = {"MetricName": self.name, "Value": value}
-        named = [{"Name": k, "Value": v} for k, v in (dimensions or {"Model": "m"}).items()]
+        named = [{"Name": k, "Value": v} for k, v in dimensions.items()]
         stamp = {"Timestamp": at} if at else {}
         self._cloud.client("cloudwatch").put_metric_data(
             Namespace="tests", MetricData=[data | stamp | {"Dimensions": named}]
@@ -93,7 +95,7 @@ def test_an_alarm_that_stays_tells_once_and_calms_when_time_passes(cloud: Cloud)
 @pytest.mark.parametrize("dimensions", [{"Model": "other"}, {"Model": "m", "Region": "r"}, {"Region": "m"}])
 def test_only_the_exact_dimensions_count(cloud: Cloud, dimensions: dict[str, str]) -> None:
     alarm = Alarm(cloud)
-    alarm.put(5, **dimensions)
+    alarm.put(5, dimensions=dimensions)
     assert alarm.state() == "OK"
     alarm.put(5)
     assert alarm.state() == "ALARM"
@@ -136,15 +138,28 @@ def test_alarms_that_the_twin_cannot_evaluate_are_refused(cloud: Cloud) -> None:
     ]  # fmt: skip
     common = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Threshold": 1.0}
     client = cloud.client("cloudwatch")
-    for name, settings in (
-        ("math", {"Metrics": math}),
-        ("percentile", {"Namespace": "n", "MetricName": "m", "Period": 60, "ExtendedStatistic": "p99"}),
+    for said, settings in (
+        ("metric math", {"Metrics": math}),
+        ("p99", {"Namespace": "n", "MetricName": "m", "Period": 60, "ExtendedStatistic": "p99"}),
     ):
-        code_of(lambda n=name, s=settings: client.put_metric_alarm(AlarmName=n, **common, **s))  # type: ignore[misc]
-        assert not client.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        message = message_of(lambda s=settings: client.put_metric_alarm(AlarmName="absent", **common, **s))  # type: ignore[misc]
+        assert said in message
+        assert not client.describe_alarms(AlarmNames=["absent"])["MetricAlarms"]
     alarm = Alarm(cloud)
     alarm.put(2)
     assert alarm.state() == "ALARM", "the others still work"
+
+
+def test_a_composite_alarm_follows_its_parts(cloud: Cloud) -> None:
+    alarm, name = Alarm(cloud), cloud.name("composite")
+    url = rule(cloud, {"source": ["aws.cloudwatch"], "detail": {"alarmName": [name]}})
+    cloud.client("cloudwatch").put_composite_alarm(AlarmName=name, AlarmRule=f"ALARM({alarm.name})")
+    cloud.take(url)
+    alarm.put(5)
+    (event,) = [json.loads(body)["detail"] for body in cloud.take(url)]
+    assert event["state"]["value"] == "ALARM"
+    assert event["configuration"]["alarmRule"] == f"ALARM({alarm.name})"
+    assert alarm.moves() == [("OK", "ALARM")]
 
 
 def test_a_rule_matches_its_pattern_and_nothing_else(cloud: Cloud) -> None:
@@ -181,19 +196,20 @@ def schedule(cloud: Cloud, expression: str, body: str = "{}", **more: Any) -> st
 
 TELLER = """
 import time, boto3
+sqs = boto3.client("sqs")
 def handler(event, context):
-    boto3.client("sqs").send_message(QueueUrl=event["url"], MessageBody=event["name"] + " " + str(time.time()))
+    sqs.send_message(QueueUrl=event["url"], MessageBody=event["name"] + " " + str(time.time()))
 """
 
 
 def test_daily_schedules_fire_once_a_day_in_their_order(cloud: Cloud) -> None:
     """A month: each day the early one before the late one, each at its time, and nothing twice."""
-    url, arn = cloud.queue()
+    url, arn = cloud.queue(MessageRetentionPeriod=str(14 * 86_400))
     teller = cloud.function(TELLER, allow("sqs:SendMessage", arn))
     role = cloud.role(allow("lambda:InvokeFunction"), trusts=["scheduler.amazonaws.com"])
     for name, expression in (("late", "cron(30 21 * * ? *)"), ("early", "cron(0 4 * * ? *)")):
         cloud.client("scheduler").create_schedule(
-            Name=cloud.name("schedule"), ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"},
+            Name=name, ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"},
             Target={
                 "Arn": cloud.arn("lambda", f"function:{teller}"), "RoleArn": role,
                 "Input": json.dumps({"url": url, "name": name}),
@@ -203,10 +219,14 @@ def test_daily_schedules_fire_once_a_day_in_their_order(cloud: Cloud) -> None:
     cloud.twin.move_clock(begin)
     cloud.settle()
     cloud.take(url)
-    for day in (1, 2, 10, 30):
+    bodies = []
+    for day in (1, 2, 10, 20, 30):
         cloud.twin.move_clock(begin + timedelta(days=day))
-    cloud.settle()
-    told = sorted((float(stamp), name) for name, stamp in (body.split() for body in cloud.take(url)))
+        cloud.settle()
+        bodies += cloud.take(url)
+    for name in ("late", "early"):
+        cloud.client("scheduler").delete_schedule(Name=name)
+    told = sorted((float(stamp), name) for name, stamp in map(str.split, bodies))
     moments = [(datetime.fromtimestamp(stamp, UTC), name) for stamp, name in told]
     expected = [
         (begin + timedelta(days=day, minutes=minutes), name)
@@ -230,7 +250,7 @@ def test_a_single_moment_fires_once(cloud: Cloud) -> None:
     url = schedule(cloud, f"at({moment:%Y-%m-%dT%H:%M:%S})", "once")
     cloud.move(hours=2)
     assert cloud.take(url) == []
-    cloud.move(days=5)
+    cloud.move(days=3)
     assert cloud.take(url) == ["once"]
 
 

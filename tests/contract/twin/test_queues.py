@@ -120,11 +120,3 @@ def test_a_delayed_message_waits_for_virtual_time(cloud: Cloud) -> None:
     cloud.move(minutes=11)
     cloud.settle()
     assert source.handled("delayed") == [1]
-
-
-def test_a_function_without_permission_on_the_queue_is_refused(cloud: Cloud) -> None:
-    _, arn = cloud.queue()
-    function = cloud.function(CONSUMER)
-    client = cloud.client("lambda")
-    with pytest.raises(client.exceptions.ClientError, match="ReceiveMessage"):
-        client.create_event_source_mapping(EventSourceArn=arn, FunctionName=function)

@@ -84,6 +84,8 @@ def test_what_cannot_be_said_is_not_published(
     capsys.readouterr()
     assert detect_drift({"model": ex.NAME}, context)["verdict"] == "broken upstream"
     assert _metrics(capsys.readouterr().out) == {}
+    assert detect_drift({"model": ex.NAME}, context)["verdict"] == "broken upstream"
+    assert serving.told() == ["[driftloop] late_train: broken upstream"]
 
 
 def test_before_the_first_version(account: Account, context: Context, capsys: pytest.CaptureFixture[str]) -> None:

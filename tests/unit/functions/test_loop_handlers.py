@@ -136,6 +136,23 @@ def test_a_version_from_approval_to_service(account: Account, context: Context) 
     assert deploy_model(batch(approved), context) == DONE
 
 
+def test_a_version_that_a_person_rejects(account: Account, context: Context) -> None:
+    start_retraining(batch(_alarm()), context)
+    track_episode(batch(_ended(account)), context)
+    package = ex.package(1, account.episodes()[0].id, "PendingManualApproval")
+    account.client("sagemaker").update_model_package(
+        ModelPackageArn=account.register(package), ModelApprovalStatus="Rejected",
+        ApprovalDescription="it forgets Sundays",
+        CustomerMetadataProperties=dict(package.properties),  # which moto forgets if an update does not name them
+    )  # fmt: skip
+    rejected = event("model_package_state_change")
+    rejected["detail"]["ModelApprovalStatus"] = "Rejected"
+    assert deploy_model(batch(rejected, rejected), context) == DONE
+    (episode,) = account.episodes()
+    assert (episode.status, episode.outcome) == (Status.REJECTED, "version 1 was rejected: it forgets Sundays")
+    assert account.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
 def test_an_approval_of_a_version_that_is_gone(account: Account, context: Context) -> None:
     assert deploy_model(batch(event("model_package_state_change")), context) == FAILED
 

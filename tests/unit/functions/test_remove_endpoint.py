@@ -12,6 +12,7 @@ import pytest
 
 from driftloop.aws.hosting import SageMakerHosting
 from driftloop.aws.removal import EndpointRemoval
+from driftloop.retraining.episode import Status
 from functions.remove_endpoint.handler import handler
 from tests.contract.test_hosting import PLAN
 from tests.events import event
@@ -70,7 +71,9 @@ def test_create_and_update_leave_everything(
     account: Account, context: Context, cloudformation: CloudFormation, name: str
 ) -> None:
     _deploy(account)
+    account.ledger.set_champion(ex.NAME, ex.champion())
     answer = _call(name, cloudformation, context)
+    assert account.ledger.champion(ex.NAME) == ex.champion()
     sent = event(name)
     assert answer == {
         "StackId": sent["StackId"],
@@ -86,7 +89,11 @@ def test_create_and_update_leave_everything(
 
 def test_delete_removes_what_the_loop_made(account: Account, context: Context, cloudformation: CloudFormation) -> None:
     _deploy(account)
+    account.ledger.set_champion(ex.NAME, ex.champion(3))
+    account.ledger.claim(ex.episode(), ex.START)
     assert _call("cloudformation_delete", cloudformation, context)["Status"] == "SUCCESS"
+    assert account.ledger.champion(ex.NAME) is None
+    assert [episode.status for episode in account.episodes()] == [Status.FAILED]
     sagemaker = account.client("sagemaker")
     assert sagemaker.list_endpoints()["Endpoints"] == []
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
@@ -97,8 +104,10 @@ def test_a_failure_is_answered_with_its_reason(
     account: Account, context: Context, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _deploy(account)
+    account.ledger.set_champion(ex.NAME, ex.champion())
     monkeypatch.setattr(EndpointRemoval.__init__, "__defaults__", (0,))  # no time to wait
     answer = _call("cloudformation_delete", cloudformation, context)
+    assert account.ledger.champion(ex.NAME) == ex.champion()  # it still serves
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", ex.BASE)
     assert answer["Reason"].startswith("TimeoutError: endpoint driftloop-late-train is still there")
 

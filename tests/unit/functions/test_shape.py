@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+ROOT = Path(__file__).resolve().parents[3]
+
 
 HANDLERS = sorted((ROOT / "functions").glob("*/handler.py"))
 FORBIDDEN = {

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
+from driftloop.data.schema import Columns
 from driftloop.monitoring.baseline import Windowing, build_baseline
+from driftloop.monitoring.profile import profile_columns
 from driftloop.monitoring.report import DriftReport, Verdict
 from driftloop.ports import NotFoundError
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 
+DAY = timedelta(days=1)
 REPORT = f"reports/{ex.NAME}/2026-03-02T00:00:00Z.json"
 
 
@@ -39,8 +42,50 @@ def test_a_stable_window(world: World) -> None:
 
 
 def test_a_shifted_window(world: World) -> None:
-    world.profile(world.captured(ex.traffic(100, shift=10)))
+    world.profile(world.captured(_two_days(shift=10)))
     assert _detect(world).verdict is Verdict.SHIFTED
+
+
+def _two_days(seed: int = 0, shift: float = 0.0) -> Columns:
+    """The judged window and the one before it."""
+    return ex.traffic(200, ex.START - DAY, days=2, seed=seed, shift=shift)
+
+
+def test_drift_is_judged_on_several_windows_together(world: World) -> None:
+    world.profile(world.captured(_two_days(seed=3)))
+    report = _detect(world)
+    assert report.rows == 100
+    merged = profile_columns(ex.baseline().bins, _two_days(seed=3))
+    assert report.input_drift == pytest.approx(ex.baseline().input_score(merged))
+    assert report.prediction_drift == pytest.approx(ex.baseline().prediction_score(merged))
+
+
+def test_a_window_that_was_broken_is_left_out(world: World) -> None:
+    before = ex.traffic(100, ex.START - DAY, seed=1)
+    before["delay"] = np.full(100, np.nan)
+    world.profile(world.captured(before, "a"), world.captured(ex.traffic(100, seed=2), "b"))
+    report = _detect(world)
+    alone = profile_columns(ex.baseline().bins, ex.traffic(100, seed=2))
+    assert report.verdict is Verdict.STABLE
+    assert report.input_drift == pytest.approx(ex.baseline().input_score(alone, 1 / 2))
+
+
+@pytest.mark.parametrize(("hours", "seen"), [(1, 1), (30, 1), (49, 2), (71, 2)])
+def test_a_new_version_is_judged_once_it_has_seen_enough_windows(world: World, hours: int, seen: int) -> None:
+    world.models = type(world.models)(ex.model(monitoring={"window": "1d", "min_rows": 20, "smoothing": 3}))
+    world.ledger.set_champion(ex.NAME, ex.champion(2, since=ex.START + DAY - timedelta(hours=hours)))
+    world.profile(world.captured(ex.traffic(300, ex.START - 2 * DAY, days=3, shift=10)))
+    report = _detect(world)
+    assert report.verdict is Verdict.NOT_ENOUGH_DATA
+    assert report.reasons == [f"version 2 has seen {seen} of the 3 windows that drift is judged on"]
+
+
+def test_the_first_span_that_is_all_the_versions_own(world: World) -> None:
+    world.profile(world.captured(_two_days(shift=10)))
+    world.ledger.set_champion(ex.NAME, ex.champion(2, since=ex.START - DAY + timedelta(seconds=1)))
+    assert _detect(world).input_drift is None
+    world.ledger.set_champion(ex.NAME, ex.champion(2, since=ex.START - DAY))
+    assert (_detect(world).input_drift or 0) > 1
 
 
 def test_without_a_version_there_is_nothing_to_judge() -> None:
@@ -148,3 +193,63 @@ def test_a_broken_feed_publishes_no_scores(world: World) -> None:
     report = _detect(world)
     assert report.verdict is Verdict.BROKEN_UPSTREAM
     assert report.input_drift is report.prediction_drift is report.quality_loss is None
+
+
+def _broken(start: datetime, name: str = "a") -> tuple[Columns, str]:
+    columns = ex.traffic(100, start)
+    columns["delay"] = np.full(100, np.nan)
+    return columns, name
+
+
+def test_people_are_told_when_a_feed_breaks(world: World) -> None:
+    world.profile(world.captured(*_broken(ex.START)))
+    _detect(world)
+    ((subject, message),) = world.notifier.messages
+    assert subject == "[driftloop] late_train: broken upstream"
+    assert "Version 1 of late_train, traffic from 2026-03-02T00:00:00Z to 2026-03-03T00:00:00Z:" in message
+    assert "- delay is missing in 100% of rows (usually 0.0%)" in message
+    assert "driftloop retrain late_train" in message
+
+
+def test_people_are_told_once_while_it_stays_broken(world: World) -> None:
+    for number in range(3):
+        world.profile(world.captured(*_broken(ex.START + number * DAY, str(number))))
+    for _ in range(3):
+        assert _detect(world).verdict is Verdict.BROKEN_UPSTREAM
+        assert _detect(world).verdict is Verdict.BROKEN_UPSTREAM  # the same call, repeated
+        world.clock.advance(days=1)
+    assert len(world.notifier.messages) == 1
+
+
+def test_people_are_told_again_when_it_breaks_again(world: World) -> None:
+    world.profile(world.captured(*_broken(ex.START)), world.captured(ex.traffic(100, ex.START + DAY), "b"))
+    world.profile(world.captured(*_broken(ex.START + 2 * DAY, "c")))
+    verdicts = []
+    for _ in range(3):
+        verdicts.append(_detect(world).verdict)
+        world.clock.advance(days=1)
+    assert verdicts == [Verdict.BROKEN_UPSTREAM, Verdict.STABLE, Verdict.BROKEN_UPSTREAM]
+    assert len(world.notifier.messages) == 2
+
+
+def test_no_other_verdict_is_told(world: World) -> None:
+    _detect(world)
+    world.profile(world.captured(_two_days(shift=10)))
+    assert _detect(world).verdict is Verdict.SHIFTED
+    assert world.notifier.messages == []
+
+
+def test_a_message_that_could_not_be_sent_is_sent_by_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.profile(world.captured(*_broken(ex.START)))
+
+    def fail(*_: str) -> None:
+        raise ConnectionError("no way to the topic")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.notifier, "publish", fail)
+        with pytest.raises(ConnectionError):
+            _detect(world)
+    _detect(world)
+    assert len(world.notifier.messages) == 1

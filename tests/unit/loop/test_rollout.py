@@ -30,7 +30,7 @@ def world() -> World:
 def _approve(world: World, version: int = 1, episode_id: str = "") -> str:
     package = ex.package(version, episode_id)
     world.hosting.add(package)
-    return world.deployer.approved(package.arn)
+    return world.deployer.decided(package.arn)
 
 
 def _serve(world: World, version: int = 1, episode_id: str = "") -> None:
@@ -97,10 +97,73 @@ def test_an_older_version_does_not_replace_a_newer_one(world: World) -> None:
 
 
 def test_an_approval_that_was_taken_back_does_nothing(world: World) -> None:
-    package = ex.package(approval="Rejected")
+    package = ex.package(approval="PendingManualApproval")
     world.hosting.add(package)
-    assert "is Rejected by now" in world.deployer.approved(package.arn)
+    assert "is PendingManualApproval by now" in world.deployer.decided(package.arn)
     assert world.hosting.plans == {}
+
+
+def _reject(world: World, episode_id: str, reason: str = "", version: int = 1) -> str:
+    world.hosting.add(replace(ex.package(version, episode_id, "Rejected"), approval_reason=reason))
+    return world.deployer.decided(f"{ex.GROUP_ARN}/{version}")
+
+
+@pytest.mark.parametrize("status", [Status.STARTED, Status.CANDIDATE])
+@pytest.mark.parametrize(("reason", "told"), [("it forgets Sundays", "it forgets Sundays"), ("", "no reason given")])
+def test_a_rejected_version_ends_its_episode(world: World, status: Status, reason: str, told: str) -> None:
+    waiting = world.in_status(status)  # a rejection may overtake the event that the pipeline has ended
+    assert _reject(world, waiting.id, reason) == f"version 1 was rejected: {told}"
+    ended = world.episode(waiting.id)
+    assert (ended.status, ended.outcome) == (Status.REJECTED, f"version 1 was rejected: {told}")
+    assert (ended.closed_at, ended.model_package_arn) == (world.clock.now(), f"{ex.GROUP_ARN}/1")
+    assert world.hosting.plans == {}
+    assert "nothing to do" in _reject(world, waiting.id, reason)
+    assert world.episode(waiting.id) == ended
+
+
+def test_after_a_rejection_others_may_start(world: World) -> None:
+    waiting = world.in_status(Status.CANDIDATE)
+    world.clock.advance(days=4)
+    assert world.starter.handle(ex.request(cause="b", at=world.clock.now())).status is Status.REFUSED
+    _reject(world, waiting.id)
+    world.clock.advance(days=4)
+    assert world.starter.handle(ex.request(cause="c", at=world.clock.now())).status is Status.STARTED
+
+
+def test_a_rejection_that_overtakes_the_record_of_the_start_waits(world: World) -> None:
+    claimed = ex.episode(at=world.clock.now())
+    world.ledger.claim(claimed, world.clock.now())
+    with pytest.raises(RetryableError, match="is not recorded yet"):
+        _reject(world, claimed.id)
+
+
+@pytest.mark.parametrize("episode_id", ["", "manual"])
+def test_a_rejected_version_that_nobody_waits_for(world: World, episode_id: str) -> None:
+    assert _reject(world, episode_id) == "version 1 is Rejected and no episode waits for it: nothing to do"
+
+
+def test_the_loops_own_rejection_after_a_rollback_changes_nothing(world: World) -> None:
+    _serve(world)
+    waiting = world.in_status(Status.CANDIDATE)
+    _approve(world, 2, waiting.id)
+    # Its event may come while the rollback is still being recorded ...
+    world.hosting.reject(f"{ex.GROUP_ARN}/2", "alarm")
+    assert "nothing to do" in world.deployer.decided(f"{ex.GROUP_ARN}/2")
+    assert world.episode(waiting.id).status is Status.ROLLING_OUT
+    world.hosting.settle(ex.BASE, failure="alarm")
+    world.confirmer.changed(ex.BASE)
+    # ... or afterwards.
+    ended = world.episode(waiting.id)
+    assert ended.status is Status.ROLLED_BACK
+    assert "nothing to do" in world.deployer.decided(f"{ex.GROUP_ARN}/2")
+    assert world.episode(waiting.id) == ended
+
+
+def test_a_version_that_is_approved_after_all_is_rolled_out(world: World) -> None:
+    waiting = world.in_status(Status.CANDIDATE)
+    _reject(world, waiting.id)
+    assert "is being rolled out" in _approve(world, 1, waiting.id)
+    assert world.episode(waiting.id).status is Status.REJECTED
 
 
 @pytest.mark.parametrize("properties", [{}, {"episode_id": "x"}])
@@ -108,12 +171,12 @@ def test_a_version_without_baseline_is_refused(world: World, properties: dict[st
     package = replace(ex.package(), properties=properties)
     world.hosting.add(package)
     with pytest.raises(TerminalError, match="has no baseline_uri"):
-        world.deployer.approved(package.arn)
+        world.deployer.decided(package.arn)
 
 
 def test_a_version_that_is_gone(world: World) -> None:
     with pytest.raises(NotFoundError):
-        world.deployer.approved(f"{ex.GROUP_ARN}/9")
+        world.deployer.decided(f"{ex.GROUP_ARN}/9")
 
 
 def test_a_second_rollout_waits_for_the_first(world: World) -> None:
@@ -301,7 +364,7 @@ def test_an_episode_that_moves_at_the_same_moment_is_not_left_behind(world: Worl
             return super().package(arn)
 
     world.hosting = Raced(ex.package(1, episode.id))
-    world.deployer.approved(f"{ex.GROUP_ARN}/1")
+    world.deployer.decided(f"{ex.GROUP_ARN}/1")
     world.hosting.settle(ex.BASE)
     world.confirmer.changed(ex.BASE)
     assert world.episode(episode.id).status is Status.PROMOTED

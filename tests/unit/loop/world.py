@@ -11,6 +11,7 @@ from driftloop.data.schema import Columns
 from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.deploy_model import Deployer
 from driftloop.loop.detect_drift import Detector
+from driftloop.loop.forget_model import Forgetter
 from driftloop.loop.join_labels import LabelBatch
 from driftloop.loop.profile_traffic import TrafficBatch
 from driftloop.loop.sources import Source
@@ -53,7 +54,11 @@ class World:
 
     @property
     def detector(self) -> Detector:
-        return Detector(self.models, self.ledger, self.objects, ex.LIVE)
+        return Detector(self.models, self.ledger, self.objects, self.notifier, ex.LIVE)
+
+    @property
+    def forgetter(self) -> Forgetter:
+        return Forgetter(self.ledger, self.clock)
 
     def traffic_batch(self) -> TrafficBatch:
         return TrafficBatch(self.models, self.ledger, self.objects)

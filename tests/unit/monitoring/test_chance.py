@@ -13,17 +13,17 @@ from driftloop.monitoring.outcomes import count_outcomes
 from driftloop.monitoring.profile import profile_columns
 from tests.fakes.examples import baseline, traffic
 
-BASELINE = baseline()  # limits for 200 rows a day, 400 labelled rows, a false-alarm rate of 0.01
+BASELINE = baseline()  # limits for two days of 200 rows, 400 labelled rows, a false-alarm rate of 0.01
 
 
-@pytest.mark.parametrize("rows", [200, 100, 60, 40])
+@pytest.mark.parametrize("rows", [400, 200, 120, 80])
 def test_thin_windows_rarely_alarm(rows: int) -> None:
     alarms = np.zeros(3)
     trials = 300
     for seed in range(trials):
-        columns = traffic(rows, seed=1000 + seed)
+        columns = traffic(rows, days=2, seed=1000 + seed)
         profile = profile_columns(BASELINE.bins, columns)
-        labelled = traffic(2 * rows, seed=5000 + seed)
+        labelled = traffic(rows, days=2, seed=5000 + seed)
         quality = BASELINE.quality_score(count_outcomes(labelled["late"], labelled["score"]))
         alarms += np.array([BASELINE.input_score(profile), BASELINE.prediction_score(profile), quality]) >= 1
     inputs, predictions, quality_alarms = (alarms / trials).tolist()
@@ -67,6 +67,6 @@ def test_the_quantile_of_a_weighted_sum() -> None:
 
 def test_the_limits_know_how_many_rows_they_are_for() -> None:
     limits = BASELINE.limits
-    assert (limits.rows, limits.labelled_rows, limits.sensitivity) == (200, 400, 0.01)
+    assert (limits.rows, limits.labelled_rows, limits.sensitivity) == (400, 400, 0.01)
     half = divergence_allowance([11], [1.0], 100, 200, 0.01)
     assert half == pytest.approx(chi2.ppf(0.99, 11) / (8 * math.log(2)) * (1 / 100 - 1 / 200), rel=0.04)

@@ -58,6 +58,11 @@ def test_every_value_is_in_exactly_one_cell(columns: Columns) -> None:
         assert len(bins.labels) == len(profile.counts[name])
 
 
+@given(PROFILES, PROFILES)
+def test_what_was_added_can_be_taken_away(a: Profile, b: Profile) -> None:
+    _same((a + b) - b, a)
+
+
 @given(PROFILES)
 def test_a_profile_survives_json(profile: Profile) -> None:
     _same(Profile.from_dict(json.loads(json.dumps(profile.to_dict()))), profile)
@@ -66,6 +71,8 @@ def test_a_profile_survives_json(profile: Profile) -> None:
 def test_profiles_of_different_baselines_do_not_merge() -> None:
     with pytest.raises(ValueError, match="different baselines"):
         profile_columns(BINS, _table([])) + Profile(0, {"line": np.zeros(4, dtype=np.int64)})
+    with pytest.raises(ValueError, match="different baselines"):
+        profile_columns(BINS, _table([])) - Profile(0, {"line": np.zeros(4, dtype=np.int64)})
 
 
 def test_numeric_cells_are_open_on_the_left() -> None:
@@ -84,19 +91,56 @@ def test_category_cells_tell_unknown_from_missing() -> None:
 def test_fitted_bins_hold_their_own_values(values: list[float]) -> None:
     column = np.array(values)
     counts = fit_numeric(column).count(column)
-    missing = int(np.isnan(column).sum())
-    assert counts[-1] == missing
-    assert counts[0] == counts[-2] == 0 or missing == len(column)
+    assert counts[-1] == int(np.isnan(column).sum())
+    assert counts[0] == counts[-2] == 0
 
 
 def test_fitted_bins_have_equal_shares() -> None:
     counts = fit_numeric(np.arange(1000.0)).count(np.arange(1000.0))
-    assert counts[[0, -2, -1]].tolist() == [0, 0, 0]
-    assert set(counts[1:-2].tolist()) <= {99, 100, 101}
+    # Outermost what cannot be real, then what can be but was not seen, then ten equal shares.
+    assert counts[[0, 1, -3, -2, -1]].tolist() == [0, 0, 0, 0, 0]
+    assert len(counts[2:-3]) == 10
+    assert set(counts[2:-3].tolist()) <= {99, 100, 101}
 
 
-def test_a_constant_column_has_one_inner_cell() -> None:
-    assert fit_numeric(np.full(50, 3.0)).count(np.array([2.0, 3.0, 4.0])).tolist() == [1, 1, 1, 0]
+def test_a_constant_column_has_one_cell_for_its_value() -> None:
+    bins = fit_numeric(np.full(50, 3.0))
+    assert bins.labels == ["below -6", "-6 to 3", "3 to 3", "3 to 12", "above 12", "missing"]
+    assert bins.count(np.array([-6.1, 2.0, 3.0, 4.0, 12.1])).tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_without_a_declared_range_three_widths_beyond_training_can_be_real() -> None:
+    bins = fit_numeric(np.array([10.0, 20.0]))
+    assert (bins.labels[0], bins.labels[-2]) == ("below -20", "above 50")
+    assert bins.count(np.array([-20.1, -20.0, 50.0, 50.1])).tolist()[0::5] == [1, 1]
+
+
+def test_the_declared_range_is_the_bound_of_what_can_be_real() -> None:
+    bins = fit_numeric(np.array([10.0, 20.0, 30.0]), 0.0, 100.0)
+    assert (bins.edges[0], bins.edges[-1]) == (np.nextafter(0.0, -np.inf), 100.0)
+    counts = bins.count(np.array([-0.1, 0.0, 5.0, 50.0, 100.0, 100.1]))
+    assert (counts[0], counts[-2]) == (1, 1)
+
+
+def test_a_fault_that_training_holds_does_not_move_a_declared_bound() -> None:
+    bins = fit_numeric(np.array([10.0] * 99 + [9999.0]), 0.0, 100.0)
+    assert bins.edges[-1] == 100.0
+    assert bins.count(np.array([9999.0]))[-2] == 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(None, None), (0.0, 100.0), (0.0, None)])
+def test_a_column_that_training_had_no_value_of(low: float | None, high: float | None) -> None:
+    bins = fit_numeric(np.full(9, np.nan), low, high)
+    counts = bins.count(np.array([0.0, 50.0, 100.0, np.nan]))
+    assert counts.tolist() == [0, 3, 0, 1]
+    assert bins.count(np.array([-1.0])).tolist() == ([1, 0, 0, 0] if low == 0 else [0, 1, 0, 0])
+
+
+def test_the_edge_just_below_zero_is_zero_to_people() -> None:
+    bins = fit_numeric(np.arange(11.0), 0.0, 20.0)
+    assert bins.labels[:2] == ["below 0", "0 to 1"]
+    assert bins.labels[-3:] == ["10 to 20", "above 20", "missing"]
+    assert bins.count(np.array([0.0, -0.001])).tolist()[:2] == [1, 1]
 
 
 def test_rare_categories_go_to_other() -> None:

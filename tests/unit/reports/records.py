@@ -19,7 +19,7 @@ from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.windows import DAY, Window, iso, to_numpy
 from driftloop.monitoring.baseline import Baseline, Windowing, build_baseline
 from driftloop.monitoring.outcomes import NO_OUTCOMES, Outcomes, count_outcomes
-from driftloop.monitoring.profile import profile_columns
+from driftloop.monitoring.profile import Profile, profile_columns
 from driftloop.monitoring.report import DriftReport, assess
 
 FIRST = datetime(2013, 6, 1, tzinfo=UTC)
@@ -69,6 +69,8 @@ class _Run:
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     quality: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[Outcomes] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    """Of the windows that the champion has seen."""
     closed: datetime = FIRST
 
     def play(self) -> dict[str, Any]:
@@ -96,13 +98,14 @@ class _Run:
         )
         self.outcomes.append(count_outcomes(label, served))
         baseline = self.champion.baseline
-        profile = profile_columns(baseline.bins, rows | {SCORE: served})
+        self.profiles.append(profile_columns(baseline.bins, rows | {SCORE: served}))
         fresh = window.end - self.champion.since < DAY * WINDOWING.smoothing
         recent = None if fresh else sum(self.outcomes[-WINDOWING.smoothing :], start=NO_OUTCOMES)
         self.reports.append(
             assess(
-                baseline, profile, recent, model="flight_delay", version=self.champion.number, window=window,
-                min_rows=WINDOWING.min_rows,
+                baseline, self.profiles[-WINDOWING.smoothing :], recent, model="flight_delay",
+                version=self.champion.number, window=window, min_rows=WINDOWING.min_rows,
+                smoothing=WINDOWING.smoothing,
             )
         )  # fmt: skip
         self._alarms(window.end)
@@ -153,7 +156,7 @@ class _Run:
         )
         if promoted:
             new.since = now + timedelta(minutes=50)
-            self.champion = new
+            self.champion, self.profiles = new, []
             losses = {
                 "champion": old and details["champion"]["log_loss"],
                 "challenger": details["challenger"]["log_loss"],

@@ -30,6 +30,14 @@ retraining:
   cooldown: 3d
 """
 
+
+TRAINED = GOOD[GOOD.index("  window: 60d") : GOOD.index("retraining:")]
+
+
+def _rollout(setting: str) -> str:
+    return f"serving:\n  rollout: {{{setting}}}\ngate:"
+
+
 FAULTS = [
     pytest.param("monitoring:", "monitorin:", 16, "monitorin", "did you mean 'monitoring'?", id="unknown-key"),
     pytest.param("window: 60d", "windw: 60d", 13, "training.windw", "did you mean 'window'?", id="unknown-deep-key"),
@@ -48,6 +56,21 @@ FAULTS = [
     pytest.param("window: 1d", "window: 5h", 16, "monitoring", "divides a day: 1h, 2h", id="odd-window"),
     pytest.param("window: 1d", "window: 1d, of: 8", 16, "monitoring", "must not exceed 7d", id="window-times-of"),
     pytest.param("window: 1d", "datapoints: 4", 16, "monitoring", "cannot exceed of (3)", id="datapoints-over-of"),
+    pytest.param("window: 60d", "holdout: 71h", 13, "training.holdout", "write 3d or more", id="holdout"),
+    pytest.param("window: 60d", "window: 18d", 13, "training.window", "write 19d or more", id="short-window"),
+    pytest.param("{window: 1d}", "{smoothing: 33}", 13, "training.window", "of 33 needs 37; write 62d", id="smoothing"),
+    pytest.param(
+        TRAINED,
+        TRAINED.replace("  window: 60d\n", "").replace("window: 1d", "smoothing: 40"),
+        12,
+        "training.window",
+        "of 40 needs 44; write 74d or more",
+        id="smoothing-and-no-window",
+    ),
+    pytest.param("gate:", _rollout("canary: 0.9%"), 16, "serving.rollout.canary", "such as 10%", id="small-canary"),
+    pytest.param("gate:", _rollout("canary: 51%"), 16, "serving.rollout.canary", "1% to 50%", id="large-canary"),
+    pytest.param("gate:", _rollout("bake: 61m"), 16, "serving.rollout.bake", "61m is longer than", id="long-bake"),
+    pytest.param("cooldown: 3d", "every: 90s", 19, "retraining.every", "90s is not whole minutes", id="odd-every"),
     pytest.param("  cooldown: 3d", "  on: [drift]", 19, "on", "given twice; keep one", id="duplicate-key"),
     pytest.param(
         "{type: number, range", "{type: category, range", 11, "data.features.delay", "drop `range`", id="range"

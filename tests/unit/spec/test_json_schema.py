@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -10,7 +11,8 @@ import pytest
 import yaml
 
 from driftloop.spec.json_schema import model_schema
-from tests.conftest import ROOT
+
+ROOT = Path(__file__).resolve().parents[3]
 
 COMMITTED = ROOT / "docs" / "reference" / "model.schema.json"
 
@@ -23,7 +25,9 @@ def _flight_delay() -> dict[str, Any]:
         if isinstance(feature, dict):
             feature["range"] = [float(bound) for bound in feature["range"]]
     value["gate"]["margin"] = float(value["gate"]["margin"])
-    value["monitoring"]["sensitivity"] = float(value["monitoring"]["sensitivity"])
+    numbers = {"sensitivity": float, "smoothing": int, "min_rows": int, "datapoints": int, "of": int}
+    for key in numbers.keys() & value["monitoring"].keys():
+        value["monitoring"][key] = numbers[key](value["monitoring"][key])
     value["retraining"]["budget"]["per_month"] = int(value["retraining"]["budget"]["per_month"])
     return value
 

@@ -10,12 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftloop.data.schema import Feature, Schema
+from driftloop.monitoring.calibration import MIN_BLOCKS, runs_of
 from driftloop.names import ModelNames, model_of_endpoint
+from driftloop.promotion.clustered import MIN_CLUSTERS
 from driftloop.spec import find_models, load_model
-from driftloop.spec.model import ModelSpec
-from driftloop.spec.units import parse_duration, parse_percent
-from tests.conftest import ROOT
+from driftloop.spec.model import GATE_DAYS, MIN_RUNS, UNSEEN_SHARE, ModelSpec
+from driftloop.spec.units import parse_duration, parse_percent, write_duration
+from pipelines.steps.out_of_time import CUTS
 from tests.fakes.examples import raw_spec
+
+ROOT = Path(__file__).resolve().parents[3]
 
 LONGEST_REGION = "ap-southeast-2"
 
@@ -91,3 +95,39 @@ def test_a_model_name_survives_the_way_to_its_resources_and_back(name: str) -> N
 def test_a_foreign_endpoint_is_refused(foreign: str) -> None:
     with pytest.raises(ValueError, match="not a resource"):
         model_of_endpoint(foreign)
+
+
+def _model(training: str, **monitoring: object) -> ModelSpec:
+    return ModelSpec.model_validate(raw_spec(training={"window": training}, monitoring=monitoring))
+
+
+@pytest.mark.parametrize(
+    ("window", "length", "smoothing", "least"),
+    [("19d", "1d", 7, "18d"), ("9d", "1d", 1, "8d"), ("45h", "1h", 23, "44h"), ("107d", "1d", 60, "106d")],
+)
+def test_the_shortest_training_window_from_which_limits_can_be_set(
+    window: str, length: str, smoothing: int, least: str
+) -> None:
+    made = _model(window, window=length, smoothing=smoothing)
+    unseen = round((made.training.window * UNSEEN_SHARE) // made.monitoring.window)
+    assert len(runs_of(range(unseen), smoothing)) >= MIN_RUNS
+    with pytest.raises(ValueError, match=f"write {window} or more"):
+        _model(least, window=length, smoothing=smoothing)
+
+
+def test_what_the_model_file_knows_of_limits_and_gate_is_so() -> None:
+    assert MIN_RUNS == MIN_BLOCKS
+    assert pytest.approx(1 - CUTS[0]) == UNSEEN_SHARE
+    assert GATE_DAYS == MIN_CLUSTERS
+
+
+@pytest.mark.parametrize("text", ["90s", "10m", "36h", "60d", "0d"])
+def test_durations_are_written_as_they_are_read(text: str) -> None:
+    assert write_duration(parse_duration(text)) == text
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    for rollout in ({"canary": "1%", "bake": "1h"}, {"canary": "50%", "bake": "0s"}):
+        ModelSpec.model_validate(raw_spec(serving={"rollout": rollout}))
+    raw = raw_spec(training={"holdout": "3d"}, retraining={"on": ["schedule"], "every": "60s"})
+    assert ModelSpec.model_validate(raw).retraining.every == timedelta(minutes=1)

@@ -12,8 +12,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from driftloop.data.rows import select
-from pipelines.steps import train
 from driftloop.data.tables import write_table
+from pipelines.steps import train
 from tests.unit.steps.cloud import Cloud
 from tests.unit.steps.examples import PER_DAY, SCHEMA, SPEC, TRAINING_DAYS, WINDOWS, pack, rows
 from tests.unit.steps.steps_zip import build_zip

@@ -9,10 +9,10 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from driftloop.data.rows import select
+from driftloop.data.tables import write_table
 from pipelines.steps import evaluate
 from pipelines.steps.champion import find_champion
 from pipelines.steps.step import StepError
-from driftloop.data.tables import write_table
 from tests.unit.steps.cloud import Cloud
 from tests.unit.steps.examples import BASE, HOLDOUT_END, SCHEMA, TRAINING_DAYS, WINDOW_END, compiled, pack, rows
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from driftloop.data.schema import Schema
+from driftloop.data.tables import read_table
 from driftloop.demo.flights import load_flights
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.statistics import auc, log_loss
 from driftloop.spec import load_model
 from pipelines.steps import train
 from pipelines.steps.inference import model_fn, score
-from driftloop.data.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[3]
 WINDOWS = ["--window-start", "2013-01-01T00:00:00Z", "--window-end", "2013-03-01T00:00:00Z"]

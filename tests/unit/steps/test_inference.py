@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from driftloop.data.rows import select
-from pipelines.steps.inference import model_fn, score
 from driftloop.data.tables import write_table
+from pipelines.steps.inference import model_fn, score
 from tests.unit.steps.examples import SCHEMA, rows
 
 SERVE = Path(__file__).with_name("serve_requests.py")

@@ -7,8 +7,8 @@ import pytest
 
 from driftloop.data.capture import SCORE
 from driftloop.data.rows import by_date, select, write_rows
-from pipelines.steps import prepare
 from driftloop.data.tables import read_table, write_table
+from pipelines.steps import prepare
 from tests.unit.steps.cloud import Cloud
 from tests.unit.steps.examples import (
     CURATED,

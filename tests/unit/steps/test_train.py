@@ -8,13 +8,13 @@ import pytest
 from driftloop.data.capture import SCORE
 from driftloop.data.rows import select
 from driftloop.data.schema import Feature
+from driftloop.data.tables import write_table
 from driftloop.monitoring.statistics import auc
 from pipelines.steps import train
 from pipelines.steps.fitting import MAX_CATEGORIES, MIN_CATEGORY_ROWS, Trainer, check_hyperparameters, known_categories
 from pipelines.steps.inference import encode, score
 from pipelines.steps.out_of_time import CUTS, predict_out_of_time
 from pipelines.steps.step import StepError
-from driftloop.data.tables import write_table
 from tests.unit.steps.examples import PER_DAY, SCHEMA, WINDOWS, compiled, rows
 
 SETTINGS = {"max_iter": 20}

@@ -13,8 +13,8 @@ import pytest
 
 from driftloop.data.capture import SCORE
 from driftloop.data.rows import by_date, write_rows
-from driftloop.monitoring.baseline import Baseline
 from driftloop.data.tables import read_table, write_table
+from driftloop.monitoring.baseline import Baseline
 from tests.unit.steps.cloud import Cloud
 from tests.unit.steps.conftest import Run
 from tests.unit.steps.examples import (

@@ -21,7 +21,11 @@ def test_a_block_counts_while_it_runs_and_when_it_breaks() -> None:
 
 def test_spawned_work_counts_from_the_call_to_its_end() -> None:
     activity, go = Activity(), threading.Event()
-    activity.spawn("waiter", lambda: go.wait(5) and None)
+
+    def wait() -> None:
+        go.wait(5)
+
+    activity.spawn("waiter", wait)
     assert activity.running == 1
     go.set()
     for thread in threading.enumerate():

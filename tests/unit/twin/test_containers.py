@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from driftloop.twin.containers import Container, check_image, kill_all
+from driftloop.twin.containers import Container, check_image, host, kill_all
 from driftloop.twin.errors import ApiError
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _hosted() -> Iterator[None]:
+    """All of them are forked from one process, which is ended at last."""
+    yield
+    kill_all()
+    host.cache_clear()
+
+
+def start(root: Path, script: str, *arguments: str, log: str = "log", **environment: str) -> Container:
+    program = root / f"{log}.py"
+    program.write_text(script)
+    return Container(root, ["python3", f"/opt/ml/{program.name}", *arguments], environment, root / log)
+
+
 def run(root: Path, script: str, *arguments: str, **environment: str) -> tuple[int, str]:
-    container = Container(root, ["python3", "-c", script, *arguments], environment, root / "log")
+    container = start(root, script, *arguments, **environment)
     return container.wait(20), (root / "log").read_text()
 
 
@@ -75,32 +93,108 @@ def test_one_that_outlives_its_time_is_killed_with_what_it_started(tmp_path: Pat
         "print(child.pid); time.sleep(60)"
     )
     begun = time.monotonic()
-    container = Container(tmp_path, ["python3", "-c", script], {}, tmp_path / "log")
+    container = start(tmp_path, script)
     assert container.wait(1.5) == -9
     assert time.monotonic() - begun < 10
     assert wait_gone(int((tmp_path / "log").read_text()))
 
 
 def test_killing_twice_is_harmless_and_kill_all_ends_the_rest(tmp_path: Path) -> None:
-    sleeper = ["python3", "-c", "import time; time.sleep(60)"]
-    first, second = (Container(tmp_path, sleeper, {}, tmp_path / f"log{i}") for i in range(2))
+    first, second = (start(tmp_path, "import time; time.sleep(60)", log=f"log{i}") for i in range(2))
     first.kill()
     assert first.wait(5) == -9
     first.kill()
     kill_all()
-    assert second.wait(5) == -9
+    assert wait_gone(second.pid)
+    host.cache_clear()
+    assert run(tmp_path, "print(1)") == (0, "1\n"), "the next one gets a new host"
 
 
 def test_the_tail_is_the_end_of_its_output(tmp_path: Path) -> None:
-    container = Container(tmp_path, ["python3", "-c", "for i in range(50): print('line', i)"], {}, tmp_path / "log")
+    container = start(tmp_path, "for i in range(50): print('line', i)")
     container.wait(20)
     assert container.tail().splitlines()[-1] == "line 49"
     assert len(container.tail().splitlines()) < 20
 
 
-def test_an_entry_point_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no-such-program"):
-        Container(tmp_path, ["no-such-program"], {}, tmp_path / "log")
+@pytest.mark.parametrize(
+    "entry", [["bash", "run.sh"], ["python3"], ["python3", "-c", "print(1)"], ["python3", "-m", "module"]]
+)
+def test_only_python_programs_can_be_run(tmp_path: Path, entry: list[str]) -> None:
+    with pytest.raises(ApiError, match="the entry point"):
+        Container(tmp_path, entry, {}, tmp_path / "log")
+
+
+def test_a_program_that_does_not_exist_fails_and_says_so(tmp_path: Path) -> None:
+    container = Container(tmp_path, ["python3", "/opt/ml/absent.py"], {}, tmp_path / "log")
+    assert container.wait(20) == 1
+    assert "absent.py" in container.tail()
+
+
+def test_a_program_finds_the_modules_beside_it_and_a_zip_those_in_it(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("WORD = 'beside'")
+    assert run(tmp_path, "import beside; print(beside.WORD)") == (0, "beside\n")
+    with zipfile.ZipFile(tmp_path / "steps.zip", "w") as archive:
+        archive.writestr("__main__.py", "import inside, sys; print(inside.WORD, sys.argv[1:])")
+        archive.writestr("inside.py", "WORD = 'inside'")
+    container = Container(tmp_path, ["python3", "/opt/ml/steps.zip", "go"], {}, tmp_path / "log")
+    assert (container.wait(20), container.tail()) == (0, "inside ['go']")
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "said"),
+    [
+        ("raise LookupError('enough')", 1, "LookupError: enough"),
+        ("import sys; sys.exit('enough')", 1, "enough"),
+        ("import sys; sys.exit(7)", 7, ""),
+        ("import sys; sys.exit()", 0, ""),
+        ("import os; os.abort()", -6, ""),
+        ("x = (", 1, "SyntaxError"),
+    ],
+)
+def test_every_end_has_its_status(tmp_path: Path, script: str, status: int, said: str) -> None:
+    ended, log = run(tmp_path, script)
+    assert ended == status
+    assert said in log
+
+
+def test_one_leaves_nothing_behind_for_the_next(tmp_path: Path) -> None:
+    run(tmp_path, "import os, sys, json; os.environ['LEFT'] = '1'; json.left = 1; sys.path.append('left')")
+    _, said = run(tmp_path, "import os, sys, json; print('LEFT' in os.environ, hasattr(json, 'left'), 'left' in sys.path)")
+    assert said == "False False False\n"
+
+
+def test_what_a_container_leaves_running_ends_with_it(tmp_path: Path) -> None:
+    script = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)"
+    status, said = run(tmp_path, script)
+    assert status == 0
+    assert wait_gone(int(said))
+
+
+def test_many_at_once(tmp_path: Path) -> None:
+    containers = [start(tmp_path, "import sys; sys.exit(int(sys.argv[1]))", str(i), log=f"log{i}") for i in range(12)]
+    assert [container.wait(20) for container in containers] == list(range(12))
+
+
+def test_containers_end_when_whoever_started_their_host_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time, pathlib\n"
+        "from driftloop.twin.containers import Container\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "(root / 'main.py').write_text('import time; time.sleep(60)')\n"
+        "print(Container(root, ['python3', '/opt/ml/main.py'], {}, root / 'log').pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        parent.kill()
+    assert wait_gone(pid)
 
 
 def test_only_the_image_that_this_environment_equals_is_accepted() -> None:

@@ -33,6 +33,31 @@ def test_unknown_missing_and_mistyped_fields_are_refused(request_: dict[str, Any
     assert said in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({**MODEL, "ModelName": "with_underscore"}, "ModelName: 'with_underscore' does not match"),
+        ({**MODEL, "ModelName": "m" * 64}, "is longer than 63"),
+        ({**MODEL, "ExecutionRoleArn": "the name of a role of mine"}, "ExecutionRoleArn: 'the name of a role of mine'"),
+        ({**MODEL, "Tags": [{"Key": "a", "Value": "no; semicolon"}]}, "Tags[0].Value: 'no; semicolon' does not match"),
+        ({**MODEL, "PrimaryContainer": {"Mode": "Dual"}}, "PrimaryContainer.Mode: 'Dual' is not one of SingleModel"),
+        ({**MODEL, "PrimaryContainer": {"Environment": {"a b": "1"}}}, "PrimaryContainer.Environment: 'a b' does not"),
+        ({**MODEL, "Tags": [{"Key": "a", "Value": "v" * 257}]}, "Tags[0].Value"),
+        ({**MODEL, "Tags": [{"Key": "a", "Value": "ä 1"}] * 51}, "Tags: "),
+    ],
+)
+def test_what_botocore_leaves_to_aws_is_refused_too(request_: dict[str, Any], said: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        check_request("sagemaker", "CreateModel", request_)
+    assert said in str(refusal.value)
+
+
+def test_a_number_has_its_range() -> None:
+    variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "VolumeSizeInGB": 513}
+    with pytest.raises(ApiError, match="VolumeSizeInGB: 513 is more than 512"):
+        check_request("sagemaker", "CreateEndpointConfig", {"EndpointConfigName": "c", "ProductionVariants": [variant]})
+
+
 @pytest.mark.parametrize("operation", ["CreateUnicorn", ""])
 def test_an_operation_that_aws_does_not_have_is_named(operation: str) -> None:
     with pytest.raises(ApiError, match=f"sagemaker:{operation}") as refusal:

@@ -34,16 +34,29 @@ class Schedules:
             if r.get("State") == "ENABLED" and r.get("ScheduleExpression")
         ]
         schedules = [
-            (s["ScheduleExpression"], scheduler._schedule_last_fired.get(key))
-            for key, s in scheduler._schedules._data.items()
-            if s.get("State") == "ENABLED"
+            due
+            for key, schedule in scheduler._schedules._data.items()
+            if schedule.get("State") == "ENABLED"
+            and (due := _next_of_schedule(schedule, scheduler._schedule_last_fired.get(key))) is not None
         ]
-        return min((_next(expression, last) for expression, last in [*rules, *schedules]), default=None)
+        return min([*(_next(expression, last) for expression, last in rules), *schedules], default=None)
 
     def run_due(self) -> None:
         """Fire what is due."""
         eventbridge._tick_scheduled_rules()
         scheduler._tick_schedules()
+
+
+def _next_of_schedule(schedule: Mapping[str, Any], last: float | None) -> float | None:
+    """When a schedule of EventBridge Scheduler fires next; None if it never does again."""
+    moment = scheduler._at_time_epoch(schedule["ScheduleExpression"])
+    if moment is not None:
+        return float(moment) if last is None else None
+    if schedule.get("ScheduleExpressionTimezone", "UTC") != "UTC":
+        raise NotImplementedError(f"schedule {schedule['Name']}: the twin knows no time zone but UTC")
+    begin, end = (scheduler._to_epoch(schedule.get(name)) for name in ("StartDate", "EndDate"))
+    due = max(_next(schedule["ScheduleExpression"], last), begin or 0.0)
+    return due if end is None or due <= end else None
 
 
 def _next(expression: str, last: float | None) -> float:

@@ -194,7 +194,7 @@ class Pace:
     the clock is not being moved.
     """
 
-    gather = 6
+    gather = 12
     lazy_seconds = 2.0
 
     def __init__(self) -> None:

@@ -124,7 +124,7 @@ def _trusts(document: Any, service: str) -> bool:
     return effects == {"Allow"}
 
 
-def _listed(value: Any) -> list[str]:
+def _listed(value: Any) -> list[Any]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
 

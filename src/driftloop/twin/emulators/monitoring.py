@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from ministack.core.responses import get_account_id, get_region
+from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import cloudwatch
 
-from driftloop.twin.alarms import EXTRA_PERIODS, Missing, Rule, State, evaluate
+from driftloop.twin.alarms import COMPARISONS, EXTRA_PERIODS, Missing, Rule, State, evaluate, without_data
 from driftloop.twin.emf import metrics_of
 from driftloop.twin.emulators import events
 
@@ -31,9 +31,39 @@ def install() -> None:
         dispatch(alarm, old, new, reason)
         _announce(alarm, old, new, reason)
 
+    cloudwatch._alarms.__class__ = _Alarms
+    cloudwatch._store_datum = _in_order(cloudwatch._store_datum)
     cloudwatch._evaluate_alarm = _evaluate
     cloudwatch._evaluate_all_alarms = evaluate_all
     cloudwatch._dispatch_alarm_actions = announce
+
+
+class _Alarms(AccountRegionScopedDict):
+    """Takes no alarm that the twin cannot evaluate: it would fail long after its creation, and all others with it."""
+
+    __slots__ = ()
+
+    def __setitem__(self, name: str, alarm: dict[str, Any]) -> None:
+        if not alarm.get("MetricName"):
+            raise NotImplementedError(f"alarm {name} uses metric math, which the twin does not evaluate")
+        # ministack would take a percentile for an average.
+        statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
+        if statistic not in _STATISTICS or alarm["ComparisonOperator"] not in COMPARISONS:
+            raise NotImplementedError(f"alarm {name}: the twin does not do {statistic} {alarm['ComparisonOperator']}")
+        super().__setitem__(name, alarm)
+
+
+def _in_order(store: Callable[..., None]) -> Callable[..., None]:
+    """Data points by time: evaluation looks at the newest first and stops at the first old one."""
+
+    def stored(namespace: str, name: str, dimensions: dict[str, str], timestamp: float, *rest: Any) -> None:
+        points = cloudwatch._metric_bucket((namespace, name, cloudwatch._dims_key(dimensions)))
+        newest = points[-1]["Timestamp"] if points else timestamp
+        store(namespace, name, dimensions, timestamp, *rest)
+        if timestamp < newest:
+            points.sort(key=lambda point: point["Timestamp"])
+
+    return stored
 
 
 def on_transition(watcher: Callable[[str, str], None]) -> None:
@@ -43,7 +73,7 @@ def on_transition(watcher: Callable[[str, str], None]) -> None:
 
 def alarm_state(name: str) -> str | None:
     """State of an alarm; None if there is no such alarm."""
-    alarm = cloudwatch._alarms.get(name)
+    alarm = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name)
     return alarm["StateValue"] if alarm else None
 
 
@@ -65,14 +95,12 @@ def take_log(lines: list[str]) -> None:
 
 
 class Alarms:
-    """Alarms as a source of the timeline: one that is not OK may change when its next period begins."""
+    """Alarms as a source of the timeline: a period without data may change one that is raised or that minds silence."""
 
     def next_due(self) -> float | None:
         """Beginning of the next period of an alarm that would notice it."""
         now = time.time()
-        periods = [
-            int(a["Period"]) for a in cloudwatch._alarms.values() if a["StateValue"] == "ALARM" and a.get("Period")
-        ]
+        periods = [int(alarm["Period"]) for alarm in cloudwatch._alarms.values() if _minds_silence(alarm)]
         return min(((int(now) // period + 1) * period for period in periods), default=None)
 
     def run_due(self) -> None:
@@ -80,15 +108,18 @@ class Alarms:
         evaluate_all()
 
 
+def _minds_silence(alarm: dict[str, Any]) -> bool:
+    state, treatment = State(alarm["StateValue"]), Missing(alarm.get("TreatMissingData") or "missing")
+    return state is State.ALARM or without_data(treatment, state) is not state
+
+
 def evaluate_all() -> None:
-    """Evaluate every alarm; what the twin cannot evaluate is an error, not a silent OK."""
+    """Evaluate every alarm."""
     for alarm in list(cloudwatch._alarms.values()):
         _evaluate(alarm)
 
 
 def _evaluate(alarm: dict[str, Any]) -> None:
-    if not alarm.get("MetricName"):
-        raise NotImplementedError(f"alarm {alarm['AlarmName']} uses metric math, which the twin does not evaluate")
     rule = Rule(
         alarm["ComparisonOperator"],
         float(alarm["Threshold"]),
@@ -106,11 +137,7 @@ def _evaluate(alarm: dict[str, Any]) -> None:
 
 
 def _datapoints(alarm: dict[str, Any], count: int) -> list[float | None]:
-    statistic = alarm.get("Statistic")
-    if statistic not in _STATISTICS:
-        raise NotImplementedError(
-            f"alarm {alarm['AlarmName']}: statistic {statistic or alarm.get('ExtendedStatistic')}"
-        )
+    statistic = alarm["Statistic"]
     dimensions = cloudwatch._dims_key({d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []})
     points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions)) or []
     period, now = int(alarm["Period"]), time.time()
@@ -146,15 +173,17 @@ def _announce(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:
         "alarmName": name,
         "state": {"value": new, "reason": reason, "timestamp": stamp},
         "previousState": {"value": old, "timestamp": stamp},
-        "configuration": {"description": alarm.get("AlarmDescription") or "", "metrics": [_metric(alarm)]},
+        "configuration": {"description": alarm.get("AlarmDescription") or "", **_watched(alarm)},
     }
     events.put("aws.cloudwatch", "CloudWatch Alarm State Change", detail, [arn])
     for watcher in _watchers:
         watcher(name, new)
 
 
-def _metric(alarm: dict[str, Any]) -> dict[str, Any]:
+def _watched(alarm: dict[str, Any]) -> dict[str, Any]:
+    if "AlarmRule" in alarm:
+        return {"alarmRule": alarm["AlarmRule"]}
     dimensions = {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []}
     metric = {"namespace": alarm["Namespace"], "name": alarm["MetricName"], "dimensions": dimensions}
     stat = {"metric": metric, "period": alarm["Period"], "stat": alarm.get("Statistic")}
-    return {"id": "m1", "metricStat": stat, "returnData": True}
+    return {"metrics": [{"id": "m1", "metricStat": stat, "returnData": True}]}

@@ -1,0 +1,49 @@
+"""A model that was removed begins anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from driftloop.retraining.episode import Status
+from tests.fakes import examples as ex
+from tests.unit.loop.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize("status", [Status.STARTED, Status.CANDIDATE, Status.ROLLING_OUT])
+def test_what_was_under_way_ends_and_the_history_stays(world: World, status: Status) -> None:
+    running = world.in_status(status)
+    world.forgetter.forget(ex.NAME)
+    ended = world.episode(running.id)
+    assert (ended.status, ended.outcome) == (Status.FAILED, "the model was removed")
+    assert ended.reason == running.reason
+
+
+def test_the_first_version_of_the_next_life_is_rolled_out(world: World) -> None:
+    world.serve(version=7)
+    assert world.ledger.set_deployment(ex.NAME, ex.deployment(7, "done"), None)
+    package = ex.package(1)
+    world.hosting.add(package)
+    assert "not newer than champion 7" in world.deployer.decided(package.arn)
+    world.forgetter.forget(ex.NAME)
+    world.forgetter.forget(ex.NAME)
+    assert "is being rolled out" in world.deployer.decided(package.arn)
+
+
+def test_a_retraining_may_start_at_once(world: World) -> None:
+    world.in_status(Status.STARTED)
+    world.forgetter.forget(ex.NAME)
+    world.clock.advance(days=4)
+    assert world.starter.handle(ex.request(cause="b", at=world.clock.now())).status is Status.STARTED
+
+
+def test_other_models_are_left_alone(world: World) -> None:
+    running = world.in_status(Status.STARTED)
+    world.serve()
+    world.forgetter.forget("other_train")
+    assert world.ledger.champion(ex.NAME) == ex.champion()
+    assert world.episode(running.id) == running

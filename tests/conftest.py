@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+ROOT = Path(__file__).resolve().parents[1]
+
 SLOW = ("demo", "integration", "contract/twin", "infra", "browser", "pipelines")
 """Folders whose tests share something dear, such as a deployed twin: one worker runs all of a folder, dearest first."""
 
@@ -55,6 +57,7 @@ def _clear() -> None:
         ("detect_drift", "_LABELLED"),
         ("detect_drift", "_SHARDS"),
         ("join_labels", "_ROWS"),
+        ("join_labels", "_KNOWN"),
     )
     for module, name in caches:
         loaded = sys.modules.get(f"driftloop.loop.{module}")

@@ -21,7 +21,11 @@ from driftloop.ports import Clock, Models, Objects, RetryableError
 WAITS = 3
 """Deliveries during which a label waits for its prediction before it is quarantined."""
 
-_ROWS: WarmFiles[Columns] = WarmFiles()
+_MODELS = 16
+_ROWS: WarmFiles[Columns] = WarmFiles(_MODELS)
+_KNOWN: dict[tuple[str, str, Schema], tuple[Columns, dict[str, int]]] = {}
+"""Recent predictions of a model, and the place of each id in them, as far as a warm function has looked."""
+_NOTHING: tuple[Columns, dict[str, int]] = ({}, {})
 
 
 @dataclass
@@ -34,7 +38,6 @@ class LabelBatch:
     joined: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
     _parts: dict[str, dict[str, Columns]] = field(default_factory=dict)
-    _predictions: dict[str, tuple[Columns, dict[str, int]]] = field(default_factory=dict)
     _bucket: str = ""
 
     def add(self, source: Source, deliveries: int) -> None:
@@ -70,11 +73,19 @@ class LabelBatch:
                 self.objects.write(self._bucket, key, write_rows(schema, sources, label=True))
 
     def _match(self, bucket: str, model: str, schema: Schema, labels: Labels) -> tuple[Columns, list[str]]:
-        if model not in self._predictions:
+        """Labelled rows, and ids that no prediction has."""
+        group = (bucket, model, schema)
+        rows, places = _KNOWN.get(group, _NOTHING)
+        # Most predictions are half a day older than their labels: a warm function has seen them, and need not look.
+        if any(row_id not in places for row_id in labels):
             rows = self._recent_rows(bucket, model, schema)
-            self._predictions[model] = rows, {row_id: place for place, row_id in enumerate(rows[schema.id].tolist())}
-        rows, places = self._predictions[model]
+            places = {row_id: place for place, row_id in enumerate(rows[schema.id].tolist())}
+            if len(_KNOWN) >= _MODELS:
+                _KNOWN.clear()
+            _KNOWN[group] = rows, places
         known = [row_id for row_id in labels if row_id in places]
+        if not rows:
+            rows = read_rows(schema, ())
         columns = select(rows, np.array([places[row_id] for row_id in known], dtype=np.int64))
         columns[schema.label] = np.array([labels[row_id] for row_id in known], dtype=np.int8)
         return columns, [row_id for row_id in labels if row_id not in places]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import queue
 import shutil
@@ -284,11 +285,14 @@ class Hosting:
         container = model["PrimaryContainer"]
         check_image(container["Image"])
         store = platform.store(model["ExecutionRoleArn"], "SageMaker")
+        archive = store.read(container["ModelDataUrl"])
         folder = Path(tempfile.mkdtemp(prefix="e-", dir=platform.folder / "endpoints"))
-        archive = folder / "model.tar.gz"
-        archive.write_bytes(store.read(container["ModelDataUrl"]))
-        with tarfile.open(archive) as content:
-            content.extractall(folder / "model", filter="data")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as content:
+                content.extractall(folder / "model", filter="data")
+        except tarfile.TarError as error:
+            shutil.rmtree(folder)
+            raise invalid(f"{container['ModelDataUrl']} is not an archive of a model: {error}") from error
         access = platform.environment(model["ExecutionRoleArn"], "SageMaker")
         base = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "OMP_NUM_THREADS": "1"}
         settings = {

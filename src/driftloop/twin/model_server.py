@@ -6,6 +6,7 @@ do (sagemaker-inference), says on which loopback port it listens, and ends when 
 
 from __future__ import annotations
 
+import os
 import socketserver
 import struct
 import sys
@@ -52,6 +53,9 @@ def send(stream: BufferedIOBase, *parts: bytes) -> None:
 
 
 def main() -> None:
+    # What the model prints belongs into the log, wherever it prints it.
+    announcement = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     service, lock = Transformer(), threading.Lock()
     service.validate_and_initialize(model_dir=model_dir)
 
@@ -71,7 +75,7 @@ def main() -> None:
 
     server = Server(("127.0.0.1", 0), Connection)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"ready {server.server_address[1]}", flush=True)
+    print(f"ready {server.server_address[1]}", file=announcement, flush=True)
     sys.stdin.read()
 
 

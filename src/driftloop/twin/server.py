@@ -99,9 +99,9 @@ class Twin:
                 # What the twin cannot do is said each second, rather than once and then never again.
                 logging.getLogger(__name__).exception("schedules and alarms could not be run")
 
-    def serve(self, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-        """Answer requests until the process is told to end."""
-        self._gateway.serve(listener, self.door, on_ready)
+    def serve(self, listener: socket.socket, on_ready: Callable[[], None], on_late: Callable[[], None]) -> None:
+        """Answer requests until the process is told to end; ``on_late`` is called when that takes too long."""
+        self._gateway.serve(listener, self.door, on_ready, on_late)
 
     def stop(self) -> None:
         """End every process that was started."""
@@ -162,13 +162,19 @@ def main() -> None:
         fresh.write_text(json.dumps(state))
         fresh.replace(arguments.folder / READY)
 
+    def end() -> None:
+        try:
+            twin.stop()
+            (arguments.folder / READY).unlink(missing_ok=True)
+        finally:
+            # Threads of the emulators never end by themselves.
+            os._exit(0)
+
     try:
-        twin.serve(listener, ready)
-    finally:
-        twin.stop()
-        (arguments.folder / READY).unlink(missing_ok=True)
-    # Threads of the emulators never end by themselves.
-    os._exit(0)
+        twin.serve(listener, ready, end)
+    except BaseException:
+        logging.getLogger(__name__).exception("the twin ends")
+    end()
 
 
 def _end_with_parent(twin: Twin) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +19,6 @@ _CONFIG = Config(
     response_checksum_validation="when_required", s3={"addressing_style": "path"},
 )  # fmt: skip
 _LOCK = threading.Lock()
-_SESSION = boto3.Session()
 _CLIENTS: dict[tuple[str, str], Any] = {}
 
 
@@ -28,7 +28,7 @@ def role_client(service: str, credentials: Mapping[str, str], endpoint: str, reg
     with _LOCK:
         if key not in _CLIENTS:
             # One session for all: it keeps the services' models, which take long to read.
-            _CLIENTS[key] = _SESSION.client(  # type: ignore[call-overload]
+            _CLIENTS[key] = _session().client(  # type: ignore[call-overload]
                 service,
                 region,
                 endpoint_url=endpoint,
@@ -38,6 +38,12 @@ def role_client(service: str, credentials: Mapping[str, str], endpoint: str, reg
                 aws_session_token=credentials["AWS_SESSION_TOKEN"],
             )
         return _CLIENTS[key]
+
+
+@cache
+def _session() -> boto3.Session:
+    # Not at import: by then the developer's own settings still count.
+    return boto3.Session()
 
 
 class Store:

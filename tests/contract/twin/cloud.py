@@ -94,7 +94,9 @@ class Cloud:
 
     def caller(self, service: str, *statements: Statement) -> Any:
         """A client of somebody who has these permissions and no others."""
-        session = self.client("sts").assume_role(RoleArn=self.role(*statements), RoleSessionName="session")["Credentials"]
+        session = self.client("sts").assume_role(RoleArn=self.role(*statements), RoleSessionName="session")[
+            "Credentials"
+        ]
         return self.client(
             service, (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
         )  # fmt: skip

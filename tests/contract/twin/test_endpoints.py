@@ -17,7 +17,9 @@ from .work import archive
 INFERENCE = """
 import os
 from pathlib import Path
+print("imported")
 def model_fn(model_dir):
+    print("loading")
     word = Path(model_dir, "word.txt").read_text()
     if word == "broken":
         raise LookupError("the model cannot be loaded")
@@ -29,6 +31,9 @@ def predict_fn(text, model):
         raise ValueError("poison")
     if text == "die":
         os._exit(1)
+    if text == "chatter":
+        print("x" * 200_000)
+        os.write(1, b"x" * 200_000)
     if text == "who":
         import boto3
         return boto3.client("sts").get_caller_identity()["Arn"]
@@ -123,12 +128,17 @@ def test_it_answers(endpoint: Endpoint) -> None:
     assert endpoint.ask("3,4") == "one:3,4"
 
 
-def test_its_process_has_its_roles_credentials_and_nothing_of_the_developer(
-    endpoint: Endpoint, cloud: Cloud
-) -> None:
+def test_what_the_model_prints_does_not_matter(endpoint: Endpoint) -> None:
+    assert endpoint.ask("chatter") == "one:chatter"
+    assert endpoint.ask("3,4") == "one:3,4"
+
+
+def test_its_process_has_its_roles_credentials_and_nothing_of_the_developer(endpoint: Endpoint, cloud: Cloud) -> None:
     role = endpoint.role.rpartition("/")[2]
     assert endpoint.ask("who") == f"arn:aws:sts::{cloud.twin.account}:assumed-role/{role}/SageMaker"
-    assert not {"HOME", "VIRTUAL_ENV", "PYTHONPATH", "PYTEST_CURRENT_TEST"} & set(endpoint.ask("environment").split(","))
+    assert not {"HOME", "VIRTUAL_ENV", "PYTHONPATH", "PYTEST_CURRENT_TEST"} & set(
+        endpoint.ask("environment").split(",")
+    )
 
 
 def test_an_error_of_the_model_is_a_model_error_and_counted(endpoint: Endpoint, cloud: Cloud) -> None:

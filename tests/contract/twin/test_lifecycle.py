@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -88,6 +89,14 @@ def twin(tmp_path: Path) -> Iterator[Twin]:
     started.stop()
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    """A second twin beside the shared one."""
+    started = lifecycle.start(tmp_path_factory.mktemp("other") / "twin", attached=True)
+    yield started
+    started.stop()
+
+
 def test_stop_ends_everything_that_it_started_and_nothing_else(twin: Twin, cloud: Cloud) -> None:
     pids = busy(Cloud(twin))
     assert len(pids) >= 5
@@ -112,7 +121,9 @@ def test_stop_while_it_works(twin: Twin) -> None:
         "import sys; from pathlib import Path; from driftloop.twin.lifecycle import Twin;"
         "Twin.find(Path(sys.argv[1])).door('settle')"
     )
-    waiting = subprocess.Popen([sys.executable, "-c", script, str(twin.folder)], env=python_path(), stderr=subprocess.DEVNULL)
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", script, str(twin.folder)], env=python_path(), stderr=subprocess.DEVNULL
+    )
     time.sleep(1)
     pids |= set(alive(family(twin.pid)))
     assert waiting.poll() is None
@@ -159,37 +170,45 @@ def test_a_killed_twin_takes_its_children_with_it(twin: Twin) -> None:
 
 
 def test_one_that_is_not_attached_stays_until_it_is_stopped(tmp_path: Path) -> None:
+    """It begins when told, on the port that was asked for, whatever the developer's own profile is."""
     script = (
-        "import sys; from pathlib import Path; from driftloop.twin import lifecycle;"
-        "lifecycle.start(Path(sys.argv[1]))"
+        "import sys; from datetime import datetime; from pathlib import Path; from driftloop.twin import lifecycle;"
+        "lifecycle.start(Path(sys.argv[1]), int(sys.argv[2]), datetime.fromisoformat(sys.argv[3]))"
     )
-    environment = python_path() | {"AWS_PROFILE": "no-such-profile"}
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "twin")], env=environment, check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    begin = datetime(2001, 2, 3, 4, 5, tzinfo=UTC)
+    command = [sys.executable, "-c", script, str(tmp_path / "twin"), str(port), begin.isoformat()]
+    subprocess.run(command, env=python_path() | {"AWS_PROFILE": "no-such-profile"}, check=True)
     twin = Twin.find(tmp_path / "twin")
     assert twin
     try:
-        assert Cloud(twin).client("sts").get_caller_identity()["Account"] == twin.account
-        assert Endpoint(Cloud(twin)).ask("x") == "one:x", "the developer's profile does not matter"
+        assert twin.url == f"http://127.0.0.1:{port}"
+        assert timedelta() <= Cloud(twin).now() - begin < timedelta(minutes=2)
+        role = Cloud(twin).role().rpartition("/")[2]
+        assert Cloud(twin).client("iam").get_role(RoleName=role)["Role"]["CreateDate"].year == 2001
+        assert Endpoint(Cloud(twin)).ask("x") == "one:x"
     finally:
         twin.stop()
     assert not alive({twin.pid})
 
 
-def test_two_at_once_are_two_worlds(twin: Twin, cloud: Cloud) -> None:
-    assert (twin.url, twin.folder) != (cloud.twin.url, cloud.twin.folder)
-    other = Cloud(twin)
+def test_two_at_once_are_two_worlds(other: Twin, cloud: Cloud) -> None:
+    assert (other.url, other.folder) != (cloud.twin.url, cloud.twin.folder)
+    second = Cloud(other)
     name = cloud.bucket()
-    assert name not in [bucket["Name"] for bucket in other.client("s3").list_buckets()["Buckets"]]
-    before, far = other.now(), cloud.now()
-    other.move(days=3)
-    assert other.now() - before >= timedelta(days=3)
+    assert name not in [bucket["Name"] for bucket in second.client("s3").list_buckets()["Buckets"]]
+    before, far = second.now(), cloud.now()
+    second.move(days=3)
+    assert second.now() - before >= timedelta(days=3)
     assert cloud.now() - far < timedelta(minutes=5)
 
 
-def test_a_folder_holds_one_twin(twin: Twin) -> None:
-    assert Twin.find(twin.folder) == twin
-    with pytest.raises(TwinError, match="runs in .* already"):
-        lifecycle.start(twin.folder)
+def test_a_folder_holds_one_twin(other: Twin) -> None:
+    assert Twin.find(other.folder) == other
+    with pytest.raises(TwinError, match=r"runs in .* already"):
+        lifecycle.start(other.folder)
 
 
 def test_a_taken_port_is_refused_clearly(tmp_path: Path) -> None:
@@ -199,21 +218,6 @@ def test_a_taken_port_is_refused_clearly(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(TwinError, match=f"port {port} cannot be used: .*leave --port out"):
             lifecycle.start(tmp_path / "twin", port=port)
-
-
-def test_it_begins_when_told_and_answers_on_the_port_that_was_asked_for(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    begin = datetime(2001, 2, 3, 4, 5, tzinfo=UTC)
-    twin = lifecycle.start(tmp_path / "twin", port=port, begin=begin, attached=True)
-    try:
-        assert twin.url == f"http://127.0.0.1:{port}"
-        assert timedelta() <= Cloud(twin).now() - begin < timedelta(minutes=2)
-        created = Cloud(twin).client("iam").get_role(RoleName=Cloud(twin).role().rpartition("/")[2])["Role"]["CreateDate"]
-        assert created.year == 2001
-    finally:
-        twin.stop()
 
 
 def test_it_listens_on_loopback_only(cloud: Cloud) -> None:
@@ -256,9 +260,8 @@ def test_the_door_says_what_is_wrong(cloud: Cloud, path: str, request_: dict[str
 
 def test_a_stale_file_is_no_twin(tmp_path: Path) -> None:
     """The process that it names is another one by now."""
-    (tmp_path / "ready.json").write_text(
-        '{"pid": %d, "url": "", "account": "", "region": "", "access_key": "", "secret_key": ""}' % os.getpid()
-    )
+    state = {"pid": os.getpid()} | dict.fromkeys(("url", "account", "region", "access_key", "secret_key"), "")
+    (tmp_path / "ready.json").write_text(json.dumps(state))
     assert Twin.find(tmp_path) is None
     (tmp_path / "ready.json").write_text("{")
     assert Twin.find(tmp_path) is None

@@ -112,6 +112,22 @@ def test_moving_the_clock_through_a_long_invocation_does_not_deliver_twice(cloud
 
 
 @pytest.mark.usefixtures("table")
+def test_a_batch_may_be_larger_than_ten(cloud: Cloud) -> None:
+    url, arn = cloud.queue(VisibilityTimeout="60")
+    for number in range(30):
+        cloud.client("sqs").send_message(QueueUrl=url, MessageBody=f"many-{number}")
+    counter = "def handler(event, context): print('records', len(event['Records']))"
+    function = cloud.function(counter, SQS)
+    cloud.client("lambda").create_event_source_mapping(
+        EventSourceArn=arn, FunctionName=function, BatchSize=100, MaximumBatchingWindowInSeconds=1
+    )
+    cloud.settle()
+    counts = [int(line.split()[1]) for line in cloud.log(function) if line.startswith("records ")]
+    assert sum(counts) == 30
+    assert max(counts) > 10
+
+
+@pytest.mark.usefixtures("table")
 def test_a_delayed_message_waits_for_virtual_time(cloud: Cloud) -> None:
     source = Source(cloud, visibility=60)
     cloud.client("sqs").send_message(QueueUrl=source.url, MessageBody="delayed", DelaySeconds=600)

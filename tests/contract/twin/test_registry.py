@@ -130,9 +130,7 @@ def test_what_does_not_exist_is_refused_in_sagemakers_words(
         ("list_endpoints", {"StatusEquals": "Failed"}, "StatusEquals in ListEndpoints"),
     ],
 )  # fmt: skip
-def test_what_the_twin_does_not_do_is_said(
-    cloud: Cloud, operation: str, arguments: dict[str, Any], said: str
-) -> None:
+def test_what_the_twin_does_not_do_is_said(cloud: Cloud, operation: str, arguments: dict[str, Any], said: str) -> None:
     call = getattr(cloud.client("sagemaker"), operation)
     assert code_of(lambda: call(**arguments)) == "TwinNotSupported"
     assert said in message_of(lambda: call(**arguments))

@@ -109,7 +109,9 @@ def test_a_type_that_nobody_knows_is_refused(cloud: Cloud, kind: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_property_of_a_resource_that_cannot_be_made_fails_the_stack(cloud: Cloud, resource: dict[str, Any], said: str) -> None:
+def test_a_property_of_a_resource_that_cannot_be_made_fails_the_stack(
+    cloud: Cloud, resource: dict[str, Any], said: str
+) -> None:
     stack = Stack(cloud, R=resource)
     assert stack.status() in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED")
     assert said in stack.reasons()
@@ -152,6 +154,27 @@ def test_a_stack_that_still_has_versions_is_not_deleted_silently(cloud: Cloud) -
     stack.delete()
     assert stack.status() == "DELETE_FAILED"
     assert client.describe_model_package_group(ModelPackageGroupName=name)
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_a_stack_does_not_take_data_with_it(cloud: Cloud, versioned: bool) -> None:
+    s3, name = cloud.client("s3"), cloud.name("bucket")
+    properties: dict[str, Any] = {"BucketName": name}
+    if versioned:
+        properties["VersioningConfiguration"] = {"Status": "Enabled"}
+    stack = Stack(cloud, B={"Type": "AWS::S3::Bucket", "Properties": properties})
+    assert stack.status() == "CREATE_COMPLETE"
+    s3.put_object(Bucket=name, Key="k", Body=b"1")
+    if versioned:
+        s3.delete_object(Bucket=name, Key="k")
+    stack.delete()
+    assert stack.status() == "DELETE_FAILED"
+    assert "not empty" in stack.reasons()
+    versions = s3.list_object_versions(Bucket=name)
+    for item in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
+        s3.delete_object(Bucket=name, Key="k", VersionId=item["VersionId"])
+    stack.delete()
+    until(lambda: name not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]])
 
 
 def test_a_name_that_is_taken_fails_the_second_stack(cloud: Cloud) -> None:

@@ -128,8 +128,19 @@ def test_what_a_warm_function_keeps_is_bounded(world: World) -> None:
     world.profile(world.captured(COLUMNS))
     world.join(_arrived(world, ex.labels(COLUMNS)))
     world.clock.advance(days=10)
-    world.join(_arrived(world, ex.labels(COLUMNS), "b"), WAITS)
+    # A label that it has not seen a prediction for makes it look again, and what is too old by now is let go.
+    world.join(_arrived(world, ex.label_line("nobody", 1), "b"), WAITS)
     assert len(join_labels._ROWS) == 0
+    assert [len(places) for _, places in join_labels._KNOWN.values()] == [0]
+
+
+def test_a_warm_function_looks_for_predictions_only_if_it_misses_one(world: World) -> None:
+    world.profile(world.captured(COLUMNS))
+    first, second = select(COLUMNS, np.arange(2)), select(COLUMNS, np.arange(2, 4))
+    world.join(_arrived(world, ex.labels(first), "a"))
+    world.objects.reads.clear()
+    assert world.join(_arrived(world, ex.labels(second), "b")).joined[ex.NAME] == 2
+    assert not [key for key in world.objects.reads if key.startswith("rows/")]
 
 
 def test_rows_from_before_a_change_of_columns_stop_nothing(world: World) -> None:

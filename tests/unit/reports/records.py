@@ -109,6 +109,8 @@ class _Run:
             )
         )  # fmt: skip
         self._alarms(window.end)
+        if window.start == FIRST + DAY * 7:
+            self._retrain("schedule", "the model file's schedule", window.end)
 
     def _alarms(self, now: datetime) -> None:
         recent = self.reports[-3:]

@@ -160,7 +160,9 @@ def test_every_end_has_its_status(tmp_path: Path, script: str, status: int, said
 
 def test_one_leaves_nothing_behind_for_the_next(tmp_path: Path) -> None:
     run(tmp_path, "import os, sys, json; os.environ['LEFT'] = '1'; json.left = 1; sys.path.append('left')")
-    _, said = run(tmp_path, "import os, sys, json; print('LEFT' in os.environ, hasattr(json, 'left'), 'left' in sys.path)")
+    _, said = run(
+        tmp_path, "import os, sys, json; print('LEFT' in os.environ, hasattr(json, 'left'), 'left' in sys.path)"
+    )
     assert said == "False False False\n"
 
 

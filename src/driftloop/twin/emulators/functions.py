@@ -144,6 +144,7 @@ def install(
     s3._fire_s3_event_async = _inline_notification
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda(activity)
     lambda_svc._ensure_poller = lambda: None
+    sqs._receive_messages_for_esm = _receive
     lambda_svc._run_sqs_batch = _remember(lambda_svc._run_sqs_batch)
     threading.Thread(target=_pump, args=(activity,), daemon=True, name="event-sources").start()
 
@@ -229,6 +230,17 @@ def _pump(activity: Activity) -> None:
             concurrency.esm_wake.clear()
             while PACE.is_time() and lambda_svc._poll_sqs():
                 pass
+
+
+def _receive(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
+    """Messages for one batch: as many as the mapping asks for, where ministack stops at ten."""
+    with sqs._queues_lock:
+        source = sqs._get_q(queue_url)
+        sqs._expire_retained(source)
+        sqs._dlq_sweep(source)
+        visibility = int(source["attributes"].get("VisibilityTimeout", "30"))
+        received: list[dict[str, Any]] = sqs._collect_msgs(source, batch_size, visibility)
+        return received
 
 
 def _remember(run: Callable[..., None]) -> Callable[..., None]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -27,6 +29,7 @@ Door = Callable[[str, Mapping[str, Any]], Any]
 
 DOOR = "/_driftloop/"
 _JSON = "application/x-amz-json-1.1"
+_GRACE_SECONDS = 2.0
 
 
 def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: Callable[..., Any]) -> None:
@@ -55,8 +58,8 @@ def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: 
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."], "host_patterns": [], "path_patterns": []}
 
 
-def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None]) -> None:
-    """Serve until the process is told to end.
+def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None], on_late: Callable[[], None]) -> None:
+    """Serve until the process is told to end; ``on_late`` is called when requests under way hold that up.
 
     The Date header tells the machine's time, not the virtual one: the JavaScript SDK takes a difference for a broken
     clock and repeats its requests.
@@ -72,6 +75,10 @@ def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None]) -> 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             on_ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            threading.Timer(_GRACE_SECONDS, on_late).start()
 
     config = uvicorn.Config(
         gateway,

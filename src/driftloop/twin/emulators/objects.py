@@ -1,13 +1,15 @@
-"""S3 in ministack: keys in order, so that listing a prefix does not walk through the whole bucket."""
+"""S3 in ministack: keys in order, so that listing a prefix does not walk through the whole bucket; and a stack that
+does not take data with it when it is deleted."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ministack.core.responses import AccountScopedDict
 from ministack.services import s3
+from ministack.services.cloudformation import provisioners
 
 
 class OrderedKeys(dict[str, Any]):
@@ -65,5 +67,18 @@ def install() -> None:
         below = dict.fromkeys(objects.below(prefix)) if isinstance(objects, OrderedKeys) else objects
         return collect(below, prefix, *rest)
 
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    handlers["delete"] = _only_if_empty(handlers["delete"])
     s3._buckets.__class__ = _Buckets
     s3._collect_list_entries = collect_below
+
+
+def _only_if_empty(delete: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    def guarded(name: str, properties: Any) -> None:
+        bucket = s3._buckets.get(name)
+        if bucket and (bucket["objects"] or s3._bucket_has_versions(name)):
+            # ministack would drop the data without a word.
+            raise ValueError(f"The bucket you tried to delete is not empty. You must delete all versions in {name}.")
+        delete(name, properties)
+
+    return guarded

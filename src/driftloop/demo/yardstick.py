@@ -14,7 +14,7 @@ from driftloop.demo.replay import Traffic
 from driftloop.demo.stage import Stage
 from driftloop.monitoring.statistics import Floats, auc, log_loss
 from driftloop.names import ModelNames
-from driftloop.twin.hosting import ModelServer
+from driftloop.twin.model_process import ModelServer
 from driftloop.twin.storage import split_uri
 
 _BATCH = 20_000

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import json
-import queue
 import shutil
-import socket
-import struct
-import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
@@ -19,88 +12,22 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from driftloop.twin.activity import Activity
+from driftloop.twin.capture import capture_record, is_sampled
 from driftloop.twin.containers import check_image
 from driftloop.twin.errors import ApiError, invalid, missing, unsupported
 from driftloop.twin.jobs import Platform
+from driftloop.twin.model_process import ModelServer, Reply
 from driftloop.twin.requests import only
+from driftloop.twin.rollouts import Plan, plan_of
 from driftloop.twin.timeline import Timeline
 
 CAPTURE_SECONDS = 300
 """How long captured records wait for others before they are written."""
-_START_SECONDS = 60
-_SERVER = Path(__file__).with_name("model_server.py")
 
 Request = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Answer of a model."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
-class ModelServer:
-    """The process that serves one version."""
-
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._port = 0
-        self._idle: queue.SimpleQueue[IO[bytes]] = queue.SimpleQueue()
-        self._folder = folder
-        self._log = (folder / "server.log").open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(_SERVER), str(folder / "model")],
-            cwd=folder, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
-        )  # fmt: skip
-
-    def wait_ready(self) -> None:
-        """Wait for the model to be loaded. Raises ApiError with what the process said if it is not."""
-        assert self._process.stdout  # noqa: S101 - a pipe was asked for
-        timer = threading.Timer(_START_SECONDS, self._process.kill)
-        timer.start()
-        line = self._process.stdout.readline()
-        timer.cancel()
-        if not line.startswith(b"ready "):
-            said = (self._folder / "server.log").read_text(errors="replace").strip().splitlines()
-            raise invalid("the container did not pass the ping health check: " + " ".join(said[-3:])[:800])
-        self._port = int(line.split()[1])
-
-    def invoke(self, content_type: str, accept: str, body: bytes) -> Reply:
-        """One request. Raises ApiError if the process has died."""
-        try:
-            try:
-                stream = self._idle.get_nowait()
-            except queue.Empty:
-                connection = socket.create_connection(("127.0.0.1", self._port), timeout=60)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                stream = cast("IO[bytes]", connection.makefile("rwb"))
-            for part in (content_type.encode(), accept.encode(), body):
-                stream.write(struct.pack("!I", len(part)) + part)
-            stream.flush()
-            status, kind, content = (_receive(stream) for _ in range(3))
-        except (OSError, EOFError) as error:
-            raise ApiError("ModelError", f"the container does not answer: {error}", 424) from error
-        self._idle.put(stream)
-        return Reply(int(status), kind.decode(), content)
-
-    def stop(self) -> None:
-        """End the process and remove its files."""
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _receive(stream: IO[bytes]) -> bytes:
-    head = stream.read(4)
-    if len(head) < 4:
-        raise EOFError("connection closed")
-    return stream.read(struct.unpack("!I", head)[0])
 
 
 @dataclass(frozen=True)
@@ -185,7 +112,7 @@ class Hosting:
         only("UpdateEndpoint", request, {"EndpointName", "EndpointConfigName", "DeploymentConfig"})
         endpoint, config = self.get(request["EndpointName"]), request["EndpointConfigName"]
         self._described(config)
-        plan = _plan(request.get("DeploymentConfig", {}))
+        plan = plan_of(request.get("DeploymentConfig", {}))
         with self._lock:
             if endpoint.status not in ("InService", "Failed"):
                 raise invalid(f"Cannot update in-progress endpoint {endpoint.arn!r}.")
@@ -311,7 +238,7 @@ class Hosting:
             endpoint.served += 1
             rollout, count = endpoint.rollout, endpoint.served
             # The new fleet answers `share` of every hundred requests, evenly spread.
-            if rollout and rollout.fleet and _sampled(count, rollout.share):
+            if rollout and rollout.fleet and is_sampled(count, rollout.share):
                 return rollout.fleet
             if endpoint.fleet is None:
                 raise invalid(f"Endpoint {endpoint.name} is {endpoint.status} and cannot be invoked.")
@@ -366,9 +293,9 @@ class Hosting:
         self, endpoint: Endpoint, fleet: Fleet, content_type: str, body: bytes, reply: Reply, inference_id: str
     ) -> None:
         capture = fleet.capture
-        if not capture.get("EnableCapture") or not _sampled(endpoint.served, capture["InitialSamplingPercentage"]):
+        if not capture.get("EnableCapture") or not is_sampled(endpoint.served, capture["InitialSamplingPercentage"]):
             return
-        record = _record(capture, content_type, body, reply, inference_id)
+        record = capture_record(capture, content_type, body, reply, inference_id)
         with self._lock:
             first = not endpoint.captured
             endpoint.captured.append((fleet, time.strftime("%Y/%m/%d/%H", time.gmtime()), record))
@@ -398,63 +325,3 @@ class Hosting:
             "LastModifiedTime": int(endpoint.modified * 1000), "Tags": {},
         }  # fmt: skip
         self._world.announce("aws.sagemaker", "SageMaker Endpoint State Change", detail, [endpoint.arn])
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How an update moves traffic; times in seconds."""
-
-    canary: int = 100
-    wait: float = 0
-    termination: float = 0
-    alarms: frozenset[str] = frozenset()
-
-
-def _plan(config: Request) -> Plan:
-    if not config:
-        return Plan()
-    only("DeploymentConfig", config, {"BlueGreenUpdatePolicy", "AutoRollbackConfiguration"})
-    if "BlueGreenUpdatePolicy" not in config:
-        raise unsupported("a DeploymentConfig without BlueGreenUpdatePolicy")
-    policy = config["BlueGreenUpdatePolicy"]
-    routing = policy["TrafficRoutingConfiguration"]
-    canary = 100
-    if routing["Type"] == "CANARY":
-        size = routing["CanarySize"]
-        if size["Type"] != "CAPACITY_PERCENT":
-            raise unsupported(f"CanarySize {size['Type']}")
-        canary = int(size["Value"])
-    elif routing["Type"] != "ALL_AT_ONCE":
-        raise unsupported(f"TrafficRoutingConfiguration {routing['Type']}")
-    alarms = config.get("AutoRollbackConfiguration", {}).get("Alarms", ())
-    names = frozenset(alarm["AlarmName"] for alarm in alarms)
-    return Plan(canary, routing["WaitIntervalInSeconds"], policy.get("TerminationWaitInSeconds", 0), names)
-
-
-def _sampled(count: int, percent: int) -> bool:
-    """True for ``percent`` of every hundred counts, evenly spread."""
-    return count * percent // 100 > (count - 1) * percent // 100
-
-
-def _record(capture: Request, content_type: str, body: bytes, reply: Reply, inference_id: str) -> bytes:
-    """One line of a capture object, as SageMaker writes it."""
-    modes = {option["CaptureMode"] for option in capture["CaptureOptions"]}
-    types = capture.get("CaptureContentTypeHeader", {})
-    sides = (("Input", content_type, body), ("Output", reply.content_type, reply.body))
-    parts = {
-        f"endpoint{side}": {"observedContentType": kind, "mode": side.upper(), **_encode(types, kind, data)}
-        for side, kind, data in sides
-        if modes & {side, "InputAndOutput"}
-    }
-    metadata = {"eventId": str(uuid.uuid4()), "inferenceTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    if inference_id:
-        metadata["inferenceId"] = inference_id
-    return json.dumps({"captureData": parts, "eventMetadata": metadata, "eventVersion": "0"}).encode() + b"\n"
-
-
-def _encode(types: Request, content_type: str, body: bytes) -> dict[str, str]:
-    kind = content_type.partition(";")[0].strip()
-    for encoding, listed in (("CSV", "CsvContentTypes"), ("JSON", "JsonContentTypes")):
-        if kind in types.get(listed, ()):
-            return {"data": body.decode(errors="replace"), "encoding": encoding}
-    return {"data": base64.b64encode(body).decode(), "encoding": "BASE64"}

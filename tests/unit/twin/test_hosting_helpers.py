@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftloop.twin.capture import capture_record, is_sampled
 from driftloop.twin.errors import ApiError
-from driftloop.twin.hosting import Plan, Reply, _plan, _record, _sampled
+from driftloop.twin.model_process import Reply
+from driftloop.twin.rollouts import Plan, plan_of
 
 CAPTURE: dict[str, Any] = {
     "EnableCapture": True,
@@ -26,7 +28,7 @@ ANSWER = Reply(200, "text/csv; charset=utf-8", b"0.25\n")
 
 
 def record(capture: dict[str, Any] = CAPTURE, kind: str = "text/csv", body: bytes = b"1,2", reply: Reply = ANSWER) -> Any:  # fmt: skip
-    line = _record(capture, kind, body, reply, "id-7")
+    line = capture_record(capture, kind, body, reply, "id-7")
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     return json.loads(line)
@@ -35,12 +37,12 @@ def record(capture: dict[str, Any] = CAPTURE, kind: str = "text/csv", body: byte
 @given(st.integers(0, 100), st.integers(0, 50))
 def test_a_share_holds_in_every_hundred_requests(percent: int, hundreds: int) -> None:
     begin = hundreds * 100
-    assert sum(_sampled(count, percent) for count in range(begin + 1, begin + 101)) == percent
+    assert sum(is_sampled(count, percent) for count in range(begin + 1, begin + 101)) == percent
 
 
 @given(st.integers(1, 100))
 def test_a_share_is_spread_evenly(percent: int) -> None:
-    hits = [count for count in range(1, 1001) if _sampled(count, percent)]
+    hits = [count for count in range(1, 1001) if is_sampled(count, percent)]
     gaps = {after - before for before, after in itertools.pairwise(hits)}
     assert max(gaps) - min(gaps) <= 1
 
@@ -53,10 +55,10 @@ def rollout(routing: dict[str, Any], **more: Any) -> dict[str, Any]:
 def test_plans() -> None:
     canary = {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10}, "WaitIntervalInSeconds": 600}
     alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}, {"AlarmName": "b"}]}}
-    assert _plan(rollout(canary, **alarms)) == Plan(10, 600, 120, frozenset({"a", "b"}))
+    assert plan_of(rollout(canary, **alarms)) == Plan(10, 600, 120, frozenset({"a", "b"}))
     at_once = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 60}
-    assert _plan(rollout(at_once)) == Plan(100, 60, 120, frozenset())
-    assert _plan({}) == Plan(100, 0, 0, frozenset())
+    assert plan_of(rollout(at_once)) == Plan(100, 60, 120, frozenset())
+    assert plan_of({}) == Plan(100, 0, 0, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_plans() -> None:
 )  # fmt: skip
 def test_rollouts_that_the_twin_cannot_do_are_refused(config: dict[str, Any], said: str) -> None:
     with pytest.raises(ApiError, match=said):
-        _plan(config)
+        plan_of(config)
 
 
 def test_a_record_is_as_sagemaker_writes_it() -> None:
@@ -95,7 +97,7 @@ def test_a_record_is_as_sagemaker_writes_it() -> None:
 
 def test_the_keys_order_is_sagemakers() -> None:
     assert list(record()) == ["captureData", "eventMetadata", "eventVersion"]
-    assert "inferenceId" not in json.loads(_record(CAPTURE, "text/csv", b"1", ANSWER, ""))["eventMetadata"]
+    assert "inferenceId" not in json.loads(capture_record(CAPTURE, "text/csv", b"1", ANSWER, ""))["eventMetadata"]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def deploy(name: str, context: tuple[str, ...]) -> None:
     click.echo(f"package and synthesise ({log})")
     deployment.synthesise(assembly, log, context)
     click.echo(f"deploy {', '.join(stack_names(assembly))}")
+    deployment.bootstrap(twin, log)
     deployment.deploy(twin, assembly, log)
     click.echo(f'deployed; eval "$(driftloop env --name {name})" lets boto3, the aws CLI and driftloop see it')
 

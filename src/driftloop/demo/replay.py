@@ -1,4 +1,4 @@
-"""A year of flights sent through the endpoint, hour by hour; labels follow half a day after departure."""
+"""Flights sent through the endpoint, hour by hour; their labels follow half a day after departure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from driftloop.names import ModelNames
 from driftloop.spec import ModelSpec
 
 HOUR = timedelta(hours=1)
+LABELS_EVERY = 3 * HOUR
+"""How often labels are uploaded: each arrives half a day after departure, or up to three hours later."""
 
 
 @dataclass(frozen=True)
@@ -79,31 +81,33 @@ class Replay:
     def hours(self, first: datetime, last: datetime) -> Iterator[datetime]:
         """Replay every hour from ``first`` until before ``last``; labels go on until the last one has arrived."""
         hour = first
-        while hour < last + self._spec.data.label_delay + HOUR:
-            self._stage.twin.move_clock(hour)
-            self._send_labels(hour - self._spec.data.label_delay - HOUR)
-            if hour < last:
+        while hour < last + self._spec.data.label_delay + LABELS_EVERY:
+            labels = (hour - first) % LABELS_EVERY == timedelta(0)
+            requests = hour < last and hour in self._traffic.bounds
+            if labels or requests:
+                self._stage.twin.move_clock(hour)
+            if labels:
+                self._send_labels(hour - self._spec.data.label_delay)
+            if requests:
                 self._send_requests(hour)
             yield hour
             hour += HOUR
 
     def _send_requests(self, hour: datetime) -> None:
-        if (rows := self._traffic.bounds.get(hour)) is None:
-            return
+        rows = self._traffic.bounds[hour]
         body = "\n".join(self._traffic.lines[slice(*rows)])
         answer = self._runtime.invoke_endpoint(
             EndpointName=self._endpoint, ContentType="text/csv", Accept="text/csv", Body=body.encode()
         )
         self.scores[slice(*rows)] = [float(line) for line in answer["Body"].read().split()]
 
-    def _send_labels(self, hour: datetime) -> None:
-        """Labels of the flights that left in one hour, in SageMaker's format for ground truth."""
-        if (rows := self._traffic.bounds.get(hour)) is None:
-            return
-        records = (self._label(row) for row in range(*rows) if not np.isnan(self.scores[row]))
-        body = "".join(json.dumps(record) + "\n" for record in records)
+    def _send_labels(self, until: datetime) -> None:
+        """Labels of the last flights that left before ``until``, in SageMaker's format for ground truth."""
+        hours = [until - HOUR * back for back in range(LABELS_EVERY // HOUR, 0, -1)]
+        rows = [row for hour in hours for row in range(*self._traffic.bounds.get(hour, (0, 0)))]
+        body = "".join(json.dumps(self._label(row)) + "\n" for row in rows if not np.isnan(self.scores[row]))
         if body:
-            key = f"labels/{self._spec.name}/{hour:%Y-%m-%dT%H}.jsonl"
+            key = f"labels/{self._spec.name}/{until:%Y-%m-%dT%H}.jsonl"
             self._s3.put_object(Bucket=self._stage.bucket("live"), Key=key, Body=body.encode())
 
     def _label(self, row: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,9 +60,13 @@ def run_demo(folder: Path, display: Display, last: datetime = LAST) -> Outcome:
 
 
 def _play(stage: Stage, spec: ModelSpec, folder: Path, display: Display, timer: Timer, last: datetime) -> Outcome:
+    with ThreadPoolExecutor(1) as pool:
+        # Reading the flights takes about as long as the CDK takes to deploy.
+        reading = pool.submit(load_flights, spec)
+        timer.measure("deploy", stage.deploy)
+        flights = reading.result()
     for stack in stage.stacks():
         display.say("step", f"{stack['name']}: {stack['resources']} resources, {stack['status']}")
-    flights = load_flights(spec)
     before = flights.index < FIRST
     import_history(stage, spec, flights[before])
     traffic = traffic_of(spec, flights[~before & (flights.index < last)])
@@ -69,9 +74,10 @@ def _play(stage: Stage, spec: ModelSpec, folder: Path, display: Display, timer: 
     display.say("step", f"train the first version on {int(before.sum()):,} flights of January and February")
     timer.measure("first_training", lambda: _train_first(stage, chronicle))
     replay = Replay(stage, spec, traffic)
-    timer.measure("replay", lambda: _replay(replay, chronicle, display, last))
-    static = static_scores(stage, MODEL, traffic, folder / "first-version")
-    summary = _summary(stage, chronicle, traffic, replay, static)
+    with ThreadPoolExecutor(1) as pool:
+        static = pool.submit(static_scores, stage, MODEL, traffic, folder / "first-version")
+        timer.measure("replay", lambda: _replay(replay, chronicle, display, last))
+    summary = _summary(stage, chronicle, traffic, replay, static.result())
     summary["timings_s"] = {**timer.seconds, "total": timer.total()}
     return _write(folder, summary, chronicle)
 

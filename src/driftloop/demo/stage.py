@@ -21,10 +21,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Stage:
-    """A running, deployed kit, seen from outside with an administrator's credentials."""
+    """A twin and the kit in it, seen from outside with an administrator's credentials."""
 
     twin: Twin
     model: str
+    folder: Path
+
+    def deploy(self) -> None:
+        """Deploy the stacks. Raises ToolkitError."""
+        deployment.deploy(self.twin, self.folder / deployment.ASSEMBLY, self.folder / deployment.LOG)
 
     def client(self, service: str) -> Any:
         """A boto3 client."""
@@ -73,7 +78,7 @@ class Timer:
 
 
 def set_stage(folder: Path, model: str, begin: datetime, timer: Timer) -> Stage:
-    """Boot a twin, synthesise, bootstrap and deploy. Raises TwinError or ToolkitError.
+    """Boot and bootstrap a twin, and synthesise what is to be deployed into it. Raises TwinError or ToolkitError.
 
     The twin ends when this process ends, however that happens.
     """
@@ -82,6 +87,6 @@ def set_stage(folder: Path, model: str, begin: datetime, timer: Timer) -> Stage:
         # Nothing in the templates depends on where they go, so both can be made at once.
         synthesis: Future[None] = pool.submit(timer.measure, "synth", lambda: deployment.synthesise(assembly, log))
         twin = timer.measure("boot", lambda: lifecycle.start(folder / "twin", begin=begin, attached=True))
+        deployment.bootstrap(twin, log)
         synthesis.result()
-    timer.measure("deploy", lambda: deployment.deploy(twin, assembly, log))
-    return Stage(twin, model)
+    return Stage(twin, model, folder)

@@ -39,8 +39,8 @@ class Host:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(_HOST)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            # OpenMP reads it when it is loaded: threads that spin while they wait starve each other on a busy machine.
-            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+            # OpenMP reads it when it is loaded: threads that spin for long starve each other on a busy machine.
+            env=os.environ | {"GOMP_SPINCOUNT": "10000"},
             start_new_session=True,
         )  # fmt: skip
         self._changed = threading.Condition()

@@ -44,8 +44,12 @@ def package(log: Path) -> None:
         raise ToolkitError(f"the functions could not be packaged; see {log}")
 
 
+def bootstrap(twin: Twin, log: Path) -> None:
+    """Prepare the twin's account for the CDK. Raises ToolkitError."""
+    run_cdk(["bootstrap", f"aws://{twin.account}/{twin.region}"], twin.environment(), log)
+
+
 def deploy(twin: Twin, assembly: Path, log: Path) -> None:
-    """Bootstrap the twin and deploy all stacks of an assembly. Raises ToolkitError."""
-    app, environment = ("--app", str(assembly)), twin.environment()
-    run_cdk(["bootstrap", f"aws://{twin.account}/{twin.region}", *app], environment, log)
-    run_cdk(["deploy", "--all", *app, "--require-approval", "never", "--progress", "events"], environment, log)
+    """Deploy all stacks of an assembly, without change sets, which nobody would look at. Raises ToolkitError."""
+    how = ("--require-approval", "never", "--progress", "events", "--method", "direct")
+    run_cdk(["deploy", "--all", "--app", str(assembly), *how], twin.environment(), log)

@@ -15,7 +15,7 @@ from driftloop.twin.clock import VirtualClock
 PATIENCE_SECONDS = 900
 """Real time after which work that does not come to rest is an error."""
 _POLL_SECONDS = 0.002
-LAG_SECONDS = 11 * 3600
+LAG_SECONDS = 12 * 3600
 """Virtual time by which consumers may fall behind before the clock waits for them."""
 
 

@@ -195,7 +195,7 @@ class Pace:
     the clock is not being moved.
     """
 
-    gather = 12
+    gather = 24
     lazy_seconds = 2.0
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import cbor2
@@ -62,6 +63,12 @@ def install() -> None:
     iam_evaluator.pin_request_origin = app.pin_request_origin = lambda ip, _secure: pin_origin(ip, True)
     # Callers outside the twin sign with the machine's clock, not with the virtual one. Signatures are still verified.
     sigv4.request_time_failure = lambda _signature, **_: None
+    # Policies are read anew for every request; the same text always says the same.
+    parse = iam_evaluator.parse_policy_document
+    parse_text = cache(parse)
+    iam_evaluator.parse_policy_document = lambda document: (parse_text if isinstance(document, str) else parse)(
+        document
+    )
     iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
+from driftloop.data.archives import ArchiveError, extract_archive
 from pipelines.steps.step import StepError
 
 ARCHIVE = "model.tar.gz"
@@ -14,10 +13,8 @@ BASELINE, TRAINING = "baseline.json", "training.json"
 
 
 def extract(content: bytes, folder: Path, source: str) -> None:
-    """Extract a model archive; absolute paths, links that lead out and devices are refused. Raises StepError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Extract a model archive; links, devices and paths that lead out are refused. Raises StepError."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-            archive.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
+        extract_archive(content, folder)
+    except ArchiveError as error:
         raise StepError(f"{source} is not a model archive that can be opened safely: {error}") from error

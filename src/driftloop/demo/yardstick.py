@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from driftloop.data.archives import extract_archive
 from driftloop.demo.replay import Traffic
 from driftloop.demo.stage import Stage
 from driftloop.monitoring.statistics import Floats, auc, log_loss
@@ -32,10 +32,7 @@ def static_scores(stage: Stage, model: str, traffic: Traffic, folder: Path) -> F
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     bucket, key = split_uri(container["ModelDataUrl"])
-    archive = folder / "model.tar.gz"
-    archive.write_bytes(stage.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
-    with tarfile.open(archive) as content:
-        content.extractall(folder / "model", filter="data")
+    extract_archive(stage.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read(), folder / "model")
     server = ModelServer(folder, {"PATH": _PATH, "SAGEMAKER_PROGRAM": container["Environment"]["SAGEMAKER_PROGRAM"]})
     try:
         server.wait_ready()

@@ -46,7 +46,8 @@ def package(log: Path) -> None:
 
 def bootstrap(twin: Twin, log: Path) -> None:
     """Prepare the twin's account for the CDK. Raises ToolkitError."""
-    run_cdk(["bootstrap", f"aws://{twin.account}/{twin.region}"], twin.environment(), log)
+    # Away from cdk.json, or the CLI synthesises the app for it.
+    run_cdk(["bootstrap", f"aws://{twin.account}/{twin.region}"], twin.environment(), log, cwd=twin.folder)
 
 
 def deploy(twin: Twin, assembly: Path, log: Path) -> None:

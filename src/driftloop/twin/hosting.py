@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import shutil
-import tarfile
 import tempfile
 import threading
 import time
@@ -14,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from driftloop.data.archives import ArchiveError, extract_archive
 from driftloop.twin.activity import Activity
 from driftloop.twin.capture import capture_record, is_sampled
 from driftloop.twin.containers import check_image
@@ -215,9 +214,8 @@ class Hosting:
         archive = store.read(container["ModelDataUrl"])
         folder = Path(tempfile.mkdtemp(prefix="e-", dir=platform.folder / "endpoints"))
         try:
-            with tarfile.open(fileobj=io.BytesIO(archive)) as content:
-                content.extractall(folder / "model", filter="data")
-        except tarfile.TarError as error:
+            extract_archive(archive, folder / "model")
+        except ArchiveError as error:
             shutil.rmtree(folder)
             raise invalid(f"{container['ModelDataUrl']} is not an archive of a model: {error}") from error
         access = platform.environment(model["ExecutionRoleArn"], "SageMaker")

@@ -19,7 +19,7 @@ class ToolkitError(Exception):
     """The CDK CLI failed; the message holds what it said."""
 
 
-def run_cdk(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+def run_cdk(arguments: Sequence[str], environment: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
     """Run ``cdk`` with its output in a file. Raises ToolkitError with the end of it."""
     cli = ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not cli.exists():
@@ -28,7 +28,7 @@ def run_cdk(arguments: Sequence[str], environment: Mapping[str, str], log: Path)
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CDK_"))}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            ["node", str(cli), *arguments], cwd=ROOT, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+            ["node", str(cli), *arguments], cwd=cwd, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
             env={**clean, "PATH": path, "CI": "true", **environment}, start_new_session=True,
         )  # fmt: skip
         try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from driftloop.data.archives import extract_archive
 from driftloop.data.rows import select
 from driftloop.data.tables import write_table
 from pipelines.steps.inference import model_fn, score
@@ -22,8 +22,7 @@ SERVE = Path(__file__).with_name("serve_requests.py")
 @pytest.fixture(scope="module")
 def model_dir(trained, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("serving")
-    with tarfile.open(trained / "archive" / "model.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
+    extract_archive((trained / "archive" / "model.tar.gz").read_bytes(), folder)
     return folder
 
 

@@ -119,7 +119,7 @@ def test_the_manifest_depends_on_the_order_of_the_payload(aws, prepared, tmp_pat
         (
             f"history/{NAME}/{day(1)}.csv",
             b"trip,departure,line,delay,cars,late\na,2026-03-03T00:00:00Z,x,1,2,yes\n\nb,soon,x,1,2,1\nc\n",
-            "line 2: label 'yes' is not 0 or 1; line 4: time 'soon' is not ISO-8601; line 5: has 0 cells",
+            "line 2: label 'yes' is not 0 or 1; line 4: time 'soon' is not ISO-8601; line 5: has 1 cells where the header has 6",
         ),
         (f"labelled/{NAME}/{day(1)}/aa.csv", b"a,b\n1,2\n", "header differs"),
         (

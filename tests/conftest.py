@@ -20,6 +20,8 @@ settings.register_profile("driftloop", derandomize=True, deadline=None, database
 settings.load_profile("driftloop")
 
 
+# Before xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
     place = {item: _place(item.path.relative_to(root).as_posix()) for item in items}

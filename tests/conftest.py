@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,15 +22,21 @@ settings.register_profile("driftloop", derandomize=True, deadline=None, database
 settings.load_profile("driftloop")
 
 
-# Before xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
-    place = {item: _place(item.path.relative_to(root).as_posix()) for item in items}
-    items.sort(key=place.__getitem__)
-    for item in items:
-        if place[item] < len(SLOW):
-            item.add_marker(pytest.mark.xdist_group(SLOW[place[item]]))
+    items.sort(key=lambda item: _place(item.path.relative_to(root).as_posix()))
+
+
+class _ByFolder(LoadScopeScheduling):
+    """Folders of SLOW stay together, others go file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0].removeprefix("tests/")
+        return next((folder for folder in SLOW if path.startswith(f"{folder}/")), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _ByFolder(config, log)
 
 
 def _place(path: str) -> int:

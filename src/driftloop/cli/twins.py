@@ -6,7 +6,7 @@ import re
 import shlex
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,10 @@ def _plain(_context: click.Context, _option: click.Parameter, name: str) -> str:
 _name: Callable[[Any], Any] = click.option(
     "--name", default="default", show_default=True, callback=_plain, help="Twins with different names run side by side."
 )
+
+
+_FARTHEST = timedelta(days=732)
+"""A move cannot be taken back once it has begun, and every day in it is lived through."""
 
 
 @click.command()
@@ -60,7 +64,12 @@ def env(name: str) -> None:
 def clock(name: str, moment: datetime) -> None:
     """Let virtual time pass until MOMENT (UTC), through everything that is due before."""
     twin = _running(name)
-    twin.move_clock(moment.replace(tzinfo=UTC))
+    target, now = moment.replace(tzinfo=UTC), datetime.fromisoformat(twin.door("status")["now"])
+    if target < now:
+        raise click.ClickException(f"it is {now:%Y-%m-%d %H:%M} there; the clock goes forward only")
+    if target - now > _FARTHEST:
+        raise click.ClickException(f"{target:%Y-%m-%d} is more than {_FARTHEST.days} days away; move in steps")
+    twin.move_clock(target)
     click.echo(twin.door("status")["now"])
 
 

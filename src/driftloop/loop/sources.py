@@ -11,7 +11,7 @@ from driftloop.data.capture import Quarantined
 from driftloop.names import model_of_endpoint
 from driftloop.ports import Objects, TerminalError
 
-MAX_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """Largest object that is read; SageMaker writes captures of a few megabytes."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -102,6 +103,16 @@ def start(folder: Path, port: int = 0, begin: datetime | None = None, attached: 
         begin: virtual time at which it starts; now by default.
         attached: it ends when this process ends, however that happens.
     """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TwinError(f"a twin is just being started in {folder}") from None
+        return _start(folder, port, begin, attached)
+
+
+def _start(folder: Path, port: int, begin: datetime | None, attached: bool) -> Twin:
     if Twin.find(folder):
         raise TwinError(f"a twin runs in {folder} already; `driftloop down` ends it, `--name` starts another one")
     shutil.rmtree(folder, ignore_errors=True)
@@ -116,7 +127,11 @@ def start(folder: Path, port: int = 0, begin: datetime | None = None, attached: 
             start_new_session=True, env=environment,
         )  # fmt: skip
     _STARTED.append(process)
-    return _wait_ready(folder, process)
+    try:
+        return _wait_ready(folder, process)
+    except KeyboardInterrupt:
+        process.kill()
+        raise
 
 
 @cache

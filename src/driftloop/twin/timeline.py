@@ -14,6 +14,8 @@ from driftloop.twin.clock import VirtualClock
 
 PATIENCE_SECONDS = 900
 """Real time after which work that does not come to rest is an error."""
+BUSY_SECONDS = 30
+"""Real time for which moving the clock waits for somebody else who moves it."""
 _POLL_SECONDS = 0.002
 LAG_SECONDS = 12 * 3600
 """Virtual time by which consumers may fall behind before the clock waits for them."""
@@ -33,6 +35,10 @@ class Source(Protocol):
 
 class TwinStuckError(Exception):
     """Work that should have come to rest has not."""
+
+
+class ClockBusyError(Exception):
+    """The clock is being moved already."""
 
 
 @dataclass(order=True)
@@ -85,7 +91,9 @@ class Timeline:
 
     def advance(self, target: float) -> None:
         """Move the clock to ``target`` (seconds since the epoch) through everything that is due before it."""
-        with self._moving:
+        if not self._moving.acquire(timeout=BUSY_SECONDS):
+            raise ClockBusyError("the clock is being moved already; wait, or end the twin with `driftloop down`")
+        try:
             self._run_due()
             while True:
                 due, settles = self._next()
@@ -99,6 +107,8 @@ class Timeline:
                     self.settle()
             self._move(target)
             self.relax()
+        finally:
+            self._moving.release()
 
     def settle(self) -> None:
         """Wait until everything that was set off has ended. Raises TwinStuckError."""

@@ -13,7 +13,7 @@ from driftloop.twin.toolkit import ROOT
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "build" / "demo", show_default=True)
 def demo(out: Path) -> None:
-    """Run the whole loop on a year of real flights and write a report."""
+    """Run the whole loop on seven months of real flights and write a report."""
     from driftloop.demo.display import Display  # noqa: PLC0415 - pandas and plotly are not needed for the rest
     from driftloop.demo.run import LoopNotClosedError, run_demo  # noqa: PLC0415
 
@@ -24,6 +24,11 @@ def demo(out: Path) -> None:
     except KeyboardInterrupt:
         click.echo("interrupted; everything that was started has been ended", err=True)
         sys.exit(130)
-    click.echo(f"report   {outcome.report}\nsummary  {out / 'summary.json'}")
+    served, static = (outcome.summary["result"][name]["log_loss"] for name in ("served", "static"))
+    click.echo(
+        f"result   log-loss {served:.4f} served, {static:.4f} by the first version, never retrained, on the same"
+        f" {outcome.summary['data']['rows_replayed']:,} rows ({1 - served / static:+.1%})\n"
+        f"report   {outcome.report}\nsummary  {out / 'summary.json'} (all details: record.json)"
+    )
     if not outcome.closed:
         raise click.ClickException("the loop did not close: no alarm led to a version that served")

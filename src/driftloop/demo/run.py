@@ -17,7 +17,7 @@ from driftloop.demo.display import Display
 from driftloop.demo.flights import load_flights
 from driftloop.demo.replay import Replay, Traffic, import_history, traffic_of
 from driftloop.demo.stage import Stage, Timer, set_stage
-from driftloop.demo.yardstick import daily_quality, static_scores
+from driftloop.demo.yardstick import daily_quality, quality, static_scores
 from driftloop.reports.page import render
 from driftloop.reports.record import LoopRecord
 from driftloop.retraining.episode import Episode, Status, Trigger
@@ -124,6 +124,10 @@ def _summary(
         "episodes": [_episode(episode) for episode in episodes],
         "promotions": [p for episode in episodes if (p := _promotion(episode, chronicle.evaluation(episode)))],
         "quality": daily_quality(traffic, replay.scores, static),
+        "result": {
+            "served": quality(traffic.labels[served], replay.scores[served]),
+            "static": quality(traffic.labels[served], static[served]),
+        },
     }
 
 

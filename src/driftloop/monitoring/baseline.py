@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -179,17 +179,21 @@ def _limits(
     # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
     share = windowing.sensitivity / len(schema.features)
     return Limits(
-        input_drift=block_limit([rest.input_drift(span) for rest, span in others], windowing.sensitivity),
-        prediction_drift=block_limit([jensen_shannon(run, everything - run) for run in runs], windowing.sensitivity),
+        input_drift=_bits([rest.input_drift(span) for rest, span in others], windowing.sensitivity),
+        prediction_drift=_bits([jensen_shannon(run, everything - run) for run in runs], windowing.sensitivity),
         quality_loss=outcome_limit(outcomes, windowing.smoothing, windowing.sensitivity, windowing.seed),
         features={
-            f.name: block_limit([rest.feature_drift(f.name, span) for rest, span in others], share)
-            for f in schema.features
+            f.name: _bits([rest.feature_drift(f.name, span) for rest, span in others], share) for f in schema.features
         },
         sensitivity=windowing.sensitivity,
         rows=int(np.median([span.rows for span in spans])),
         labelled_rows=int(np.median([block.total for block in outcomes])) * windowing.smoothing,
     )
+
+
+def _bits(divergences: Sequence[float], sensitivity: float) -> float:
+    """Limit of a divergence in bits. Few and uneven blocks ask for more than the one bit that it can reach."""
+    return min(1.0, block_limit(divergences, sensitivity))
 
 
 def _blocks(columns: Columns, time: str, windowing: Windowing) -> list[Columns]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from aws_cdk import Fn, Token
 
+from driftloop import names
 from driftloop.names import PREFIX
 
 PARTITION, ACCOUNT, REGION = "${AWS::Partition}", "${AWS::AccountId}", "${AWS::Region}"
@@ -14,7 +15,7 @@ KEY = "${KmsKeyArn}"
 """The platform key; unlike the others, a key's ARN cannot be told from a name."""
 
 LIVE, CURATED, ARTIFACTS, ACCESS_LOGS = "live", "curated", "artifacts", "access-logs"
-LEDGER = f"{PREFIX}-ledger"
+LEDGER = names.LEDGER_TABLE
 TOPIC = f"{PREFIX}-notifications"
 KEY_ALIAS = f"alias/{PREFIX}"
 KEY_PARAMETER = f"/{PREFIX}/platform/kms-key-arn"
@@ -28,7 +29,7 @@ def arn(service: str, resource: str) -> str:
 
 def bucket(kind: str) -> str:
     """Bucket names are global, so account and region are part of them."""
-    return f"{PREFIX}-{kind}-{ACCOUNT}-{REGION}"
+    return names.bucket(kind, ACCOUNT, REGION)
 
 
 def bucket_arn(kind: str, key: str = "") -> str:

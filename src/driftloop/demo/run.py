@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from driftloop.data.windows import iso
 from driftloop.demo.chronicle import Chronicle
 from driftloop.demo.display import Display
 from driftloop.demo.flights import load_flights
@@ -133,7 +134,7 @@ def _summary(
 
 def _episode(episode: Episode) -> dict[str, Any]:
     fields = ("id", "trigger", "reason", "status", "rule", "outcome", "pipeline_execution_arn", "model_package_arn")
-    return {**{name: str(getattr(episode, name)) for name in fields}, "opened_at": _stamp(episode.opened_at)}
+    return {**{name: str(getattr(episode, name)) for name in fields}, "opened_at": iso(episode.opened_at)}
 
 
 def _promotion(episode: Episode, evaluation: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -147,12 +148,8 @@ def _promotion(episode: Episode, evaluation: dict[str, Any] | None) -> dict[str,
         "champion": champion[metric] if champion else None,
         "challenger": evaluation["challenger"][metric],
         "decision": str(episode.status) if episode.status.is_final else evaluation["gate"]["decision"],
-        "at": _stamp(episode.closed_at or episode.opened_at),
+        "at": iso(episode.closed_at or episode.opened_at),
     }
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_closed(summary: dict[str, Any]) -> bool:

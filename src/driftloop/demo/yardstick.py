@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from driftloop.data.archives import extract_archive
+from driftloop.data.windows import iso
 from driftloop.demo.replay import Traffic
 from driftloop.demo.stage import Stage
 from driftloop.monitoring.statistics import Floats, auc, log_loss
@@ -60,7 +61,7 @@ def daily_quality(traffic: Traffic, served: Floats, static: Floats) -> list[dict
             labels = traffic.labels[chosen]
             windows.append(
                 {
-                    "window_start": day.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "window_start": iso(day),
                     "rows": len(chosen),
                     "served": quality(labels, served[chosen]),
                     "static": quality(labels, static[chosen]),

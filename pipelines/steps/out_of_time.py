@@ -26,7 +26,7 @@ class OutOfTime:
     """What the folds found."""
 
     predictions: Columns
-    """Time, ``score`` and label of the rows after the first cut."""
+    """Time, ``score``, label and declared slices of the rows after the first cut."""
     importance: dict[str, float]
 
 
@@ -48,7 +48,8 @@ def predict_out_of_time(trainer: Trainer, columns: Columns) -> OutOfTime:
         predictor = trainer.fit(days < start)
         ahead = days >= start if end is None else (days >= start) & (days < end)
         scores = predictor.classifier.predict_proba(trainer.matrix[ahead])[:, 1]
-        parts.append(select({name: columns[name] for name in (schema.time, schema.label)}, ahead) | {SCORE: scores})
+        kept = {name: columns[name] for name in (schema.time, schema.label, *schema.slices)}
+        parts.append(select(kept, ahead) | {SCORE: scores})
     return OutOfTime(concatenate(parts), _importance(trainer, predictor, ahead))
 
 

@@ -40,6 +40,10 @@ class Schema:
     label: str
     label_delay: timedelta
     features: tuple[Feature, ...]
+    output: str = "probability"
+    """What a prediction is: ``probability`` of label 1, ``class`` or ``number``."""
+    slices: tuple[str, ...] = ()
+    """Category features by which predictions are also looked at."""
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Schema:
@@ -51,6 +55,7 @@ class Schema:
             label=data["label"],
             label_delay=timedelta(seconds=data["label_delay"]),
             features=tuple(_feature(name, value) for name, value in data["features"].items()),
+            slices=tuple(spec["gate"]["slices"]),
         )
 
     @property

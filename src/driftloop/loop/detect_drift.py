@@ -83,7 +83,7 @@ class Detector:
         dates = sorted({day for window in windows for day in window.dates()})
         places = [(day, f"shards/{name}/{baseline.id}/{day}/") for day in dates]
         keys = [(day, key) for day, place in places for key in self.objects.keys(self.live_bucket, place)]
-        bundles = _SHARDS.read((name, baseline.id), [key for _, key in keys], self._bundle)
+        bundles = _SHARDS.read((name, baseline.id), [key for _, key in keys], lambda key: self._bundle(baseline, key))
         hours: dict[tuple[str, str], list[Profile]] = {}
         seen: set[tuple[str, str]] = set()
         for (day, _), bundle in zip(keys, bundles, strict=True):
@@ -94,9 +94,9 @@ class Detector:
                         hours.setdefault((day, hour), []).append(profile)
         return [merge(baseline.bins, _of_window(hours, window)) for window in windows]
 
-    def _bundle(self, key: str) -> Bundle:
+    def _bundle(self, baseline: Baseline, key: str) -> Bundle:
         shards = json.loads(self.objects.read(self.live_bucket, key))
-        return {s["object"]: {hour: Profile.from_dict(p) for hour, p in s["hours"].items()} for s in shards}
+        return {s["object"]: {h: Profile.from_dict(p, baseline.bins) for h, p in s["hours"].items()} for s in shards}
 
     def _outcomes(self, model: Model, champion: Champion, now: datetime) -> Outcomes | None:
         """Labelled predictions of the champion in the last windows whose labels can be known; None while too few."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from driftloop.data.capture import Decoded, decode_capture
 from driftloop.data.rows import by_date, select, write_rows
-from driftloop.data.schema import Columns
+from driftloop.data.schema import Columns, Schema
 from driftloop.loop.baselines import baseline_in_force
 from driftloop.loop.sources import Source, bundle_name, quarantine, refuse_oversized
 from driftloop.monitoring.baseline import Baseline
@@ -72,15 +72,16 @@ class TrafficBatch:
                 dates.setdefault(day, {})[source] = rows
         for day, sources in dates.items():
             name = bundle_name(sources)
-            shards = [{"object": s, "hours": _hours(baseline, c, schema.time)} for s, c in sorted(sources.items())]
+            shards = [{"object": s, "hours": _hours(baseline, c, schema)} for s, c in sorted(sources.items())]
             content = json.dumps(shards, sort_keys=True, separators=(",", ":")).encode()
             self.objects.write(self._bucket, f"shards/{model}/{baseline.id}/{day}/{name}.json", content)
             self.objects.write(self._bucket, f"rows/{model}/{day}/{name}.csv", write_rows(schema, sources))
 
 
-def _hours(baseline: Baseline, columns: Columns, time: str) -> dict[str, Any]:
-    hour = (columns[time].astype("datetime64[h]") - columns[time].astype("datetime64[D]")).astype(np.int64)
+def _hours(baseline: Baseline, columns: Columns, schema: Schema) -> dict[str, Any]:
+    times = columns[schema.time]
+    hour = (times.astype("datetime64[h]") - times.astype("datetime64[D]")).astype(np.int64)
     return {
-        f"{number:02d}": profile_columns(baseline.bins, select(columns, hour == number)).to_dict()
+        f"{number:02d}": profile_columns(baseline.bins, select(columns, hour == number), schema).to_dict()
         for number in np.unique(hour).tolist()
     }

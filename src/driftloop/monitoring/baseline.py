@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,11 +17,11 @@ from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, bins_from_dict, bins_to_dict, fit_bins, fit_numeric
 from driftloop.monitoring.calibration import block_limit, outcome_limit, runs_of
 from driftloop.monitoring.chance import divergence_allowance, loss_allowance
-from driftloop.monitoring.outcomes import Outcomes, count_outcomes
+from driftloop.monitoring.outcomes import NO_OUTCOMES, Outcomes, count_outcomes
 from driftloop.monitoring.profile import Profile, merge, profile_columns
 from driftloop.monitoring.statistics import jensen_shannon
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,15 @@ class Baseline:
     importance: Mapping[str, float]
     """Share of each feature in what the model uses; sums to one."""
     limits: Limits
+    outcomes: Outcomes = NO_OUTCOMES
+    """Out-of-time predictions with their labels: how well the version did when it was made."""
+    text: bytes = field(default=b"", repr=False, compare=False)
+    """What it was read from, if it was."""
 
     @cached_property
     def id(self) -> str:
         """Content hash; profiles of different baselines never mix."""
-        return hashlib.sha256(self.to_json()).hexdigest()[:16]
+        return hashlib.sha256(self.text or self.to_json()).hexdigest()[:16]
 
     def to_json(self) -> bytes:
         """Deterministic JSON text."""
@@ -63,22 +67,21 @@ class Baseline:
             "reference": self.reference.to_dict(),
             "importance": dict(self.importance),
             "limits": {**vars(self.limits), "features": dict(self.limits.features)},
+            "outcomes": self.outcomes.to_list(),
         }
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Baseline:
-        """The other way round. Raises ValueError for a format this version does not know."""
+        """The other way round, format 1 included. Raises ValueError for a format this version does not know."""
         value = json.loads(text)
-        known = value.get("format") if isinstance(value, dict) else None
-        if known != FORMAT:
-            raise ValueError(f"baseline format {known!r} is not known; this version reads {FORMAT}")
-        return cls(
-            {name: bins_from_dict(bins) for name, bins in value["bins"].items()},
-            Profile.from_dict(value["reference"]),
-            value["importance"],
-            Limits(**value["limits"]),
-        )
+        form = value.get("format") if isinstance(value, dict) else None
+        if form not in (1, FORMAT):
+            raise ValueError(f"baseline format {form!r} is not known; this version reads 1 and {FORMAT}")
+        bins = {name: bins_from_dict(item) for name, item in value["bins"].items()}
+        outcomes = Outcomes.from_list(value["outcomes"]) if "outcomes" in value else NO_OUTCOMES
+        reference = Profile.from_dict(value["reference"], bins)
+        return cls(bins, reference, value["importance"], Limits(**value["limits"]), outcomes, text)
 
     def input_drift(self, profile: Profile) -> float:
         """Divergence of the inputs, weighted by what the model uses; bits."""
@@ -153,37 +156,58 @@ def build_baseline(
     Raises ValueError if there are too few full windows to calibrate from.
     """
     bins: dict[str, Bins] = {f.name: fit_bins(f, training[f.name]) for f in schema.features}
-    inputs = profile_columns(bins, training)
     score_bins = fit_numeric(predictions[SCORE], 0.0, 1.0)
-    reference = Profile(inputs.rows, {**inputs.counts, SCORE: score_bins.count(predictions[SCORE])})
+    inputs = profile_columns(bins, training, schema)
+    scored = [_scored(bins, score_bins, block, schema) for block in _blocks(predictions, schema.time, windowing)]
     total = sum(importance.values())
     weights = {f.name: importance[f.name] / total if total > 0 else 1 / len(schema.features) for f in schema.features}
-    draft = Baseline(bins, reference, weights, Limits(1, 1, 1, {}, windowing.sensitivity, 1, 1))
-    limits = _limits(schema, replace(draft, reference=inputs), training, predictions, windowing, score_bins)
-    return Baseline({**bins, SCORE: score_bins}, reference, weights, limits)
+    draft = Baseline(bins, inputs, weights, Limits(1, 1, 1, {}, windowing.sensitivity, 1, 1))
+    days = [profile_columns(bins, block, schema) for block in _blocks(training, schema.time, windowing)]
+    outcomes = [count_outcomes(b[schema.label], b[SCORE]) for b in _blocks(predictions, schema.time, windowing)]
+    return replace(
+        draft,
+        bins={**bins, SCORE: score_bins},
+        reference=_with_scores(inputs, _scored(bins, score_bins, predictions, schema)),
+        limits=_limits(draft, days, scored, outcomes, windowing),
+        outcomes=count_outcomes(predictions[schema.label], predictions[SCORE]),
+    )
+
+
+def _scored(bins: Mapping[str, Bins], score_bins: Bins, predictions: Columns, schema: Schema) -> Profile:
+    """Profile of predictions, and of the declared slices that come with them."""
+    slices = {name: bins[name] for name in schema.slices if name in predictions}
+    return profile_columns({SCORE: score_bins, **slices}, predictions, schema)
+
+
+def _with_scores(inputs: Profile, scored: Profile) -> Profile:
+    """The inputs of the training rows and the predictions of the out-of-time ones; they are not the same rows."""
+    return replace(
+        inputs,
+        counts={**inputs.counts, SCORE: scored.counts[SCORE]},
+        moments={**inputs.moments, SCORE: scored.moments[SCORE]},
+        joint=scored.joint,
+        probabilities=scored.probabilities,
+    )
 
 
 def _limits(
-    schema: Schema, draft: Baseline, training: Columns, predictions: Columns, windowing: Windowing, score_bins: Bins
+    draft: Baseline, days: list[Profile], scored: list[Profile], outcomes: list[Outcomes], windowing: Windowing
 ) -> Limits:
-    days = [profile_columns(draft.bins, block) for block in _blocks(training, schema.time, windowing)]
     spans = [merge(draft.bins, run) for run in runs_of(days, windowing.smoothing)]
     # A run is compared with the rest of the training window: it is a part of the whole and would look too close to it,
     # while live traffic is no part of it.
     others = [(replace(draft, reference=draft.reference - span), span) for span in spans]
-    scored = _blocks(predictions, schema.time, windowing)
-    counts = [score_bins.count(block[SCORE]) for block in scored]
-    everything = score_bins.count(predictions[SCORE])
+    counts = [profile.counts[SCORE] for profile in scored]
+    everything = np.sum(counts, axis=0)
     runs = [np.sum(run, axis=0) for run in runs_of(counts, windowing.smoothing)]
-    outcomes: list[Outcomes] = [count_outcomes(block[schema.label], block[SCORE]) for block in scored]
     # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
-    share = windowing.sensitivity / len(schema.features)
+    share = windowing.sensitivity / len(draft.importance)
     return Limits(
         input_drift=_bits([rest.input_drift(span) for rest, span in others], windowing.sensitivity),
         prediction_drift=_bits([jensen_shannon(run, everything - run) for run in runs], windowing.sensitivity),
         quality_loss=outcome_limit(outcomes, windowing.smoothing, windowing.sensitivity, windowing.seed),
         features={
-            f.name: _bits([rest.feature_drift(f.name, span) for rest, span in others], share) for f in schema.features
+            name: _bits([rest.feature_drift(name, span) for rest, span in others], share) for name in draft.importance
         },
         sensitivity=windowing.sensitivity,
         rows=int(np.median([span.rows for span in spans])),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -14,13 +16,16 @@ from driftloop.data.schema import Feature
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 MAX_CATEGORIES = 64
+MAX_RARE = 1024
 INNER_BINS = 10
 WIDTHS = 3
 """How many widths of its training range a feature without a declared range may leave it before it cannot be real."""
+_STEPS = 1024
+"""Steps of the moments' unit within the middle nine tenths of the training values."""
 
 
 class Bins(Protocol):
-    """Cells of a histogram; the last cell counts missing values."""
+    """Cells of a histogram; the last cell counts missing values, the one before what training cannot have seen."""
 
     @property
     def labels(self) -> list[str]:
@@ -29,6 +34,10 @@ class Bins(Protocol):
 
     def count(self, values: np.ndarray[Any, Any]) -> Counts:
         """Values per cell; the sum equals ``len(values)``."""
+        ...
+
+    def cells(self, values: np.ndarray[Any, Any]) -> Counts:
+        """The cell of each value."""
         ...
 
 
@@ -41,6 +50,9 @@ class NumericBins:
     """
 
     edges: tuple[float, ...]
+    origin: float = 0.0
+    step: float = 1.0
+    """Moments are kept in whole steps from the origin, so that their sums are exact; a power of two."""
 
     @property
     def labels(self) -> list[str]:
@@ -49,31 +61,54 @@ class NumericBins:
         return [f"below {names[0]}", *inner, f"above {names[-1]}", "missing"]
 
     def count(self, values: np.ndarray[Any, Any]) -> Counts:
-        # Comparing with each edge beats searchsorted several times over for so few edges; NaN compares false.
-        cell = np.zeros(len(values), dtype=np.int64)
-        for edge in self.edges:
-            cell += values > edge
+        # Counting what lies beyond each edge beats searchsorted several times over for so few edges; NaN is beyond none.
+        missing = int(np.count_nonzero(np.isnan(values)))
+        above = [int(np.count_nonzero(values > edge)) for edge in self.edges]
+        beyond = [len(values) - missing, *above, 0]
+        return np.array([*(a - b for a, b in pairwise(beyond)), missing], dtype=np.int64)
+
+    def cells(self, values: np.ndarray[Any, Any]) -> Counts:
+        cell = np.searchsorted(np.asarray(self.edges), values, side="left").astype(np.int64)
         cell[np.isnan(values)] = len(self.edges) + 1
-        return np.bincount(cell, minlength=len(self.edges) + 2)
+        return cell
 
 
 @dataclass(frozen=True)
 class CategoryBins:
-    """Cells: one per known category, other (rare in the baseline or never seen), missing."""
+    """Cells: one per known category, rare (seen in training, but not often), unseen, missing."""
 
     values: tuple[str, ...]
+    rare: tuple[str, ...] = ()
 
     @property
     def labels(self) -> list[str]:
-        return [*self.values, "other", "missing"]
+        return [*self.values, "rare", "unseen", "missing"]
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        size = len(self.values)
+        known = {value: place for place, value in enumerate(self.values)}
+        return known | dict.fromkeys(self.rare, size) | {"": size + 2}
 
     def count(self, values: np.ndarray[Any, Any]) -> Counts:
-        counts = np.zeros(len(self.values) + 2, dtype=np.int64)
-        cells = {value: cell for cell, value in enumerate(self.values)} | {"": len(self.values) + 1}
+        return self.tally(values)[0]
+
+    def tally(self, values: np.ndarray[Any, Any]) -> tuple[Counts, dict[str, int]]:
+        """Values per cell, and how often each unseen value came."""
+        counts = np.zeros(len(self.values) + 3, dtype=np.int64)
+        places, unseen = self._places, len(self.values) + 1
+        new = {}
         # Hashing beats sorting, twenty times over for a million values.
-        for name, size in Counter(values.tolist()).items():
-            counts[cells.get(name, len(self.values))] += size
-        return counts
+        for value, size in Counter(values.tolist()).items():
+            cell = places.get(value, unseen)
+            counts[cell] += size
+            if cell == unseen:
+                new[value] = size
+        return counts, new
+
+    def cells(self, values: np.ndarray[Any, Any]) -> Counts:
+        places, unseen = self._places, len(self.values) + 1
+        return np.array([places.get(value, unseen) for value in values.tolist()], dtype=np.int64)
 
 
 def fit_bins(feature: Feature, values: np.ndarray[Any, Any]) -> Bins:
@@ -84,10 +119,11 @@ def fit_bins(feature: Feature, values: np.ndarray[Any, Any]) -> Bins:
 
 
 def fit_categories(values: np.ndarray[Any, Any]) -> CategoryBins:
-    """The most frequent categories, at most 64, in order of name."""
+    """The 64 most frequent categories in order of name, and the names of up to 1,024 rarer ones."""
     names, sizes = np.unique(values[values != ""].astype(str), return_counts=True)
-    order = np.lexsort((names, -sizes))[:MAX_CATEGORIES]
-    return CategoryBins(tuple(sorted(names[order].tolist())))
+    order = names[np.lexsort((names, -sizes))].tolist()
+    rare = order[MAX_CATEGORIES : MAX_CATEGORIES + MAX_RARE]
+    return CategoryBins(tuple(sorted(order[:MAX_CATEGORIES])), tuple(sorted(rare)))
 
 
 def fit_numeric(values: np.ndarray[Any, Any], low: float | None = None, high: float | None = None) -> NumericBins:
@@ -104,10 +140,19 @@ def fit_numeric(values: np.ndarray[Any, Any], low: float | None = None, high: fl
     reach = WIDTHS * ((quantiles[-1] - quantiles[0]) or abs(quantiles[-1]) or 1.0)
     lowest = quantiles[0] - reach if low is None else low
     highest = quantiles[-1] + reach if high is None else high
+    origin, step = _unit(known)
     # Intervals are open on the left, so an edge that is to be inside lies just below the value.
     quantiles[0] = np.nextafter(quantiles[0], -np.inf)
     edges = np.r_[np.nextafter(lowest, -np.inf), quantiles, highest]
-    return NumericBins(tuple(np.unique(edges).tolist()))
+    return NumericBins(tuple(np.unique(edges).tolist()), origin, step)
+
+
+def _unit(known: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Origin and step of the moments: fine enough for any statistic, coarse enough for exact sums in doubles."""
+    low, middle, high = np.quantile(known, (0.05, 0.5, 0.95), method="inverted_cdf").tolist()
+    width = (high - low) or float(known.max() - known.min()) or abs(middle) or 1.0
+    step = 2.0 ** max(-1000, min(1000, math.floor(math.log2(width / _STEPS))))
+    return round(middle / step) * step, step
 
 
 def _unseen(low: float | None, high: float | None) -> NumericBins:
@@ -125,12 +170,23 @@ def _name(edge: float) -> str:
 def bins_to_dict(bins: Bins) -> dict[str, Any]:
     """Plain form for JSON."""
     if isinstance(bins, NumericBins):
-        return {"edges": list(bins.edges)}
+        return {"edges": list(bins.edges), "origin": bins.origin, "step": bins.step}
     if isinstance(bins, CategoryBins):
-        return {"values": list(bins.values)}
+        return {"values": list(bins.values), "rare": list(bins.rare)}
     raise TypeError(f"unknown bins {type(bins).__name__}")
 
 
-def bins_from_dict(value: dict[str, Iterable[Any]]) -> Bins:
-    """The other way round. Raises KeyError for a form this version does not know."""
-    return NumericBins(tuple(value["edges"])) if "edges" in value else CategoryBins(tuple(value["values"]))
+def bins_from_dict(value: Mapping[str, Any]) -> Bins:
+    """The other way round; ``rare``, ``origin`` and ``step`` are new in format 2. Raises KeyError for other forms."""
+    if "edges" in value:
+        return NumericBins(tuple(value["edges"]), value.get("origin", 0.0), value.get("step", 1.0))
+    return CategoryBins(tuple(value["values"]), tuple(value.get("rare", ())))
+
+
+def upgrade_counts(bins: Bins, counts: Iterable[int]) -> Counts:
+    """Counts of format 1, which had one cell ``other`` for what is now ``rare`` and ``unseen``."""
+    cells = list(counts)
+    if isinstance(bins, CategoryBins):
+        # Format 1 did not keep which values were rare: what it called other, live, is unseen, since all its limits are.
+        cells.insert(len(bins.values), 0)
+    return np.array(cells, dtype=np.int64)

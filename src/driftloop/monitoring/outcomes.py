@@ -45,9 +45,14 @@ class Outcomes:
         return cls(*(np.array(part, dtype=np.int64) for part in value))
 
 
+def score_cells(scores: Floats) -> Counts:
+    """The cell of each probability: equal intervals from 0 to 1."""
+    return np.minimum((scores * CELLS).astype(np.int64), CELLS - 1)
+
+
 def count_outcomes(labels: np.ndarray[Any, Any], scores: Floats) -> Outcomes:
     """Histogram of some labelled predictions."""
-    cell = np.minimum((scores * CELLS).astype(np.int64), CELLS - 1)
+    cell = score_cells(scores)
     return Outcomes(
         np.bincount(cell, minlength=CELLS),
         np.bincount(cell[labels == 1], minlength=CELLS),

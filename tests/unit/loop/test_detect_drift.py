@@ -55,7 +55,7 @@ def test_drift_is_judged_on_several_windows_together(world: World) -> None:
     world.profile(world.captured(_two_days(seed=3)))
     report = _detect(world)
     assert report.rows == 100
-    merged = profile_columns(ex.baseline().bins, _two_days(seed=3))
+    merged = profile_columns(ex.baseline().bins, _two_days(seed=3), ex.SCHEMA)
     assert report.input_drift == pytest.approx(ex.baseline().input_score(merged))
     assert report.prediction_drift == pytest.approx(ex.baseline().prediction_score(merged))
 
@@ -65,7 +65,7 @@ def test_a_window_that_was_broken_is_left_out(world: World) -> None:
     before["delay"] = np.full(100, np.nan)
     world.profile(world.captured(before, "a"), world.captured(ex.traffic(100, seed=2), "b"))
     report = _detect(world)
-    alone = profile_columns(ex.baseline().bins, ex.traffic(100, seed=2))
+    alone = profile_columns(ex.baseline().bins, ex.traffic(100, seed=2), ex.SCHEMA)
     assert report.verdict is Verdict.STABLE
     assert report.input_drift == pytest.approx(ex.baseline().input_score(alone, 1 / 2))
 

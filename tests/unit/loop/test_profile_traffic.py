@@ -28,14 +28,14 @@ def world() -> World:
 def _shards(world: World, day: str = DAY) -> list[Profile]:
     keys = world.objects.keys(ex.LIVE, f"shards/{ex.NAME}/{ex.baseline().id}/{day}/")
     shards = [shard for key in keys for shard in json.loads(world.objects.read(ex.LIVE, key))]
-    return [Profile.from_dict(profile) for shard in shards for profile in shard["hours"].values()]
+    return [Profile.from_dict(profile, ex.baseline().bins) for shard in shards for profile in shard["hours"].values()]
 
 
 def test_shards_sum_to_the_profile_of_the_rows(world: World) -> None:
     columns = ex.traffic(60)
     batch = world.profile(world.captured(columns))
     bins = ex.baseline().bins
-    assert merge(bins, _shards(world)).to_dict() == profile_columns(bins, columns).to_dict()
+    assert merge(bins, _shards(world)).to_dict() == profile_columns(bins, columns, ex.SCHEMA).to_dict()
     assert len(_shards(world)) == 24
     assert (batch.counted[ex.NAME], batch.quarantined[ex.NAME]) == (60, 0)
 

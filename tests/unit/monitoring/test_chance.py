@@ -11,7 +11,7 @@ from scipy.stats import chi2  # type: ignore[import-untyped]
 from driftloop.monitoring.chance import _weighted_quantile, divergence_allowance, loss_allowance
 from driftloop.monitoring.outcomes import count_outcomes
 from driftloop.monitoring.profile import profile_columns
-from tests.fakes.examples import baseline, traffic
+from tests.fakes.examples import SCHEMA, baseline, traffic
 
 BASELINE = baseline()  # limits for two days of 200 rows, 400 labelled rows, a false-alarm rate of 0.01
 
@@ -22,7 +22,7 @@ def test_thin_windows_rarely_alarm(rows: int) -> None:
     trials = 300
     for seed in range(trials):
         columns = traffic(rows, days=2, seed=1000 + seed)
-        profile = profile_columns(BASELINE.bins, columns)
+        profile = profile_columns(BASELINE.bins, columns, SCHEMA)
         labelled = traffic(rows, days=2, seed=5000 + seed)
         quality = BASELINE.quality_score(count_outcomes(labelled["late"], labelled["score"]))
         alarms += np.array([BASELINE.input_score(profile), BASELINE.prediction_score(profile), quality]) >= 1
@@ -36,8 +36,8 @@ def test_thin_windows_rarely_alarm(rows: int) -> None:
 def test_thin_windows_still_show_a_real_change(rows: int) -> None:
     for seed in range(20):
         columns = traffic(rows, seed=seed, shift=10)
-        assert BASELINE.input_score(profile_columns(BASELINE.bins, columns)) > 1
-        assert BASELINE.feature_score("delay", profile_columns(BASELINE.bins, columns)) > 1
+        assert BASELINE.input_score(profile_columns(BASELINE.bins, columns, SCHEMA)) > 1
+        assert BASELINE.feature_score("delay", profile_columns(BASELINE.bins, columns, SCHEMA)) > 1
 
 
 @pytest.mark.parametrize("rows", [200, 201, 10**6])

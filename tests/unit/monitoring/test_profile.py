@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,24 +13,38 @@ from hypothesis import strategies as st
 
 from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Feature
+from driftloop.data.windows import to_numpy
 from driftloop.monitoring.bins import Bins, CategoryBins, NumericBins, fit_bins, fit_categories, fit_numeric
 from driftloop.monitoring.profile import Profile, empty_profile, merge, profile_columns
-from tests.fakes.examples import traffic
+from tests.fakes.examples import SCHEMA as PLAIN
+from tests.fakes.examples import START, traffic
 
-BINS: dict[str, Bins] = {"line": CategoryBins(("east", "north")), "delay": NumericBins((0.0, 1.0, 5.0))}
+SCHEMA = replace(PLAIN, slices=("line",))
+BINS: dict[str, Bins] = {
+    "line": CategoryBins(("east", "north"), ("rare",)),
+    "delay": NumericBins((0.0, 1.0, 5.0), 1.0, 0.25),
+    "score": NumericBins((0.0, 0.5, 1.0), 0.5, 0.125),
+}
+
+Cells = tuple[str, int, str, float, float]
 
 
-def _table(rows: list[tuple[str, float]]) -> Columns:
+def _table(rows: list[Cells]) -> Columns:
+    columns = list(zip(*rows, strict=True)) or [()] * 5
     return {
-        "line": np.array([row[0] for row in rows], dtype=object),
-        "delay": np.array([row[1] for row in rows], dtype=np.float64),
+        "trip": np.array(columns[0], dtype=object),
+        "departure": to_numpy(START) + np.array(columns[1], dtype="timedelta64[s]"),
+        "line": np.array(columns[2], dtype=object),
+        "delay": np.array(columns[3], dtype=np.float64),
+        "score": np.array(columns[4], dtype=np.float64),
     }
 
 
-TABLES = st.lists(
-    st.tuples(st.sampled_from(["east", "north", "west", ""]), st.floats(allow_infinity=False)), max_size=15
-).map(_table)
-PROFILES = TABLES.map(lambda columns: profile_columns(BINS, columns))
+IDS = st.integers(0, 200).map(str)
+LINES = st.sampled_from(["east", "north", "rare", ""]) | st.integers(0, 90).map(lambda number: f"new {number}")
+ROWS = st.tuples(IDS, st.integers(0, 90000), LINES, st.floats(allow_infinity=False), st.floats(0, 1))
+TABLES = st.lists(ROWS, max_size=15).map(_table)
+PROFILES = TABLES.map(lambda columns: profile_columns(BINS, columns, SCHEMA))
 
 
 def _same(left: Profile, right: Profile) -> None:
@@ -47,12 +62,12 @@ def test_merging_is_associative_and_commutative(a: Profile, b: Profile, c: Profi
 def test_the_profile_of_a_table_is_the_sum_over_any_split(columns: Columns, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(columns["line"])) for cut in cuts), len(columns["line"])]
     parts = [select(columns, np.arange(a, b)) for a, b in pairwise(places)]
-    _same(merge(BINS, (profile_columns(BINS, part) for part in parts)), profile_columns(BINS, columns))
+    _same(merge(BINS, (profile_columns(BINS, part, SCHEMA) for part in parts)), profile_columns(BINS, columns, SCHEMA))
 
 
 @given(TABLES)
 def test_every_value_is_in_exactly_one_cell(columns: Columns) -> None:
-    profile = profile_columns(BINS, columns)
+    profile = profile_columns(BINS, columns, SCHEMA)
     assert {int(counts.sum()) for counts in profile.counts.values()} == {profile.rows}
     for name, bins in BINS.items():
         assert len(bins.labels) == len(profile.counts[name])
@@ -60,19 +75,26 @@ def test_every_value_is_in_exactly_one_cell(columns: Columns) -> None:
 
 @given(PROFILES, PROFILES)
 def test_what_was_added_can_be_taken_away(a: Profile, b: Profile) -> None:
-    _same((a + b) - b, a)
+    rest, whole = (a + b) - b, a + b
+    parts = ("rows", "counts", "joint", "probabilities", "minutes")
+    assert {name: rest.to_dict()[name] for name in parts} == {name: a.to_dict()[name] for name in parts}
+    for name, moments in rest.moments.items():
+        assert (moments.count, moments.total, moments.squares) == (
+            a.moments[name].count, a.moments[name].total, a.moments[name].squares,
+        )  # fmt: skip
+    assert (rest.ids, rest.unseen) == (whole.ids, whole.unseen)
 
 
 @given(PROFILES)
 def test_a_profile_survives_json(profile: Profile) -> None:
-    _same(Profile.from_dict(json.loads(json.dumps(profile.to_dict()))), profile)
+    _same(Profile.from_dict(json.loads(json.dumps(profile.to_dict())), BINS), profile)
 
 
 def test_profiles_of_different_baselines_do_not_merge() -> None:
     with pytest.raises(ValueError, match="different baselines"):
-        profile_columns(BINS, _table([])) + Profile(0, {"line": np.zeros(4, dtype=np.int64)})
+        profile_columns(BINS, _table([]), SCHEMA) + Profile(0, {"line": np.zeros(4, dtype=np.int64)})
     with pytest.raises(ValueError, match="different baselines"):
-        profile_columns(BINS, _table([])) - Profile(0, {"line": np.zeros(4, dtype=np.int64)})
+        profile_columns(BINS, _table([]), SCHEMA) - Profile(0, {"line": np.zeros(4, dtype=np.int64)})
 
 
 def test_numeric_cells_are_open_on_the_left() -> None:
@@ -83,8 +105,17 @@ def test_numeric_cells_are_open_on_the_left() -> None:
 
 def test_category_cells_tell_unknown_from_missing() -> None:
     values = np.array(["east", "", "west", "north", "east"], dtype=object)
-    assert CategoryBins(("east", "north")).count(values).tolist() == [2, 1, 1, 1]
-    assert CategoryBins(("east", "north")).labels == ["east", "north", "other", "missing"]
+    bins = CategoryBins(("east", "north"), ("south",))
+    assert bins.count(np.append(values, "south")).tolist() == [2, 1, 1, 1, 1]
+    assert bins.tally(values)[1] == {"west": 1}
+    assert bins.labels == ["east", "north", "rare", "unseen", "missing"]
+
+
+@given(TABLES)
+def test_a_values_cell_is_where_it_is_counted(columns: Columns) -> None:
+    for name, bins in BINS.items():
+        counted = np.bincount(bins.cells(columns[name]), minlength=len(bins.labels))
+        assert counted.tolist() == bins.count(columns[name]).tolist()
 
 
 @given(st.lists(st.floats(-1e9, 1e9) | st.just(float("nan")), min_size=1, max_size=60))

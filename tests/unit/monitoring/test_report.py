@@ -13,7 +13,7 @@ from driftloop.data.windows import Window
 from driftloop.monitoring.outcomes import Outcomes, count_outcomes
 from driftloop.monitoring.profile import profile_columns
 from driftloop.monitoring.report import DriftReport, Verdict, assess
-from tests.fakes.examples import NAME, START, baseline, traffic
+from tests.fakes.examples import NAME, SCHEMA, START, baseline, traffic
 
 BASELINE = baseline()  # limits for two days of 200 rows
 WINDOW = Window(START, START + timedelta(days=1))
@@ -25,7 +25,7 @@ def _day(seed: int, rows: int = 200, shift: float = 0.0) -> Columns:
 
 def _assess(*windows: Columns, outcomes: Outcomes | None = None, smoothing: int = 2) -> DriftReport:
     """Oldest first, the judged one last."""
-    profiles = [profile_columns(BASELINE.bins, columns) for columns in windows]
+    profiles = [profile_columns(BASELINE.bins, columns, SCHEMA) for columns in windows]
     return assess(
         BASELINE, profiles, outcomes, model=NAME, version=3, window=WINDOW, min_rows=20, smoothing=smoothing
     )  # fmt: skip
@@ -127,7 +127,7 @@ def test_broken_windows_do_not_count_among_the_several() -> None:
 
 def test_limits_rise_with_what_is_left_out() -> None:
     broken, empty, thin = _break(_day(3), "delay", np.nan, 0.8), _day(3, rows=1), _day(3, rows=19)
-    whole = BASELINE.input_score(profile_columns(BASELINE.bins, traffic(400, days=2, seed=5)))
+    whole = BASELINE.input_score(profile_columns(BASELINE.bins, traffic(400, days=2, seed=5), SCHEMA))
     for left_out in (broken, empty, thin):
         report = _assess(left_out, traffic(400, seed=5))
         assert report.input_drift == pytest.approx(whole / 2)

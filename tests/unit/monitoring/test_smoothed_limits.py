@@ -59,7 +59,7 @@ def _baseline(days: list[Columns], smoothing: int, sensitivity: float = 0.01) ->
 
 def _spans(baseline: Baseline, days: list[Columns], smoothing: int) -> list[Profile]:
     """Live traffic as it is judged: one span a day."""
-    profiles = [profile_columns(baseline.bins, day) for day in days[TRAINING:]]
+    profiles = [profile_columns(baseline.bins, day, SCHEMA) for day in days[TRAINING:]]
     ends = range(smoothing, len(profiles) + 1)
     return [merge(baseline.bins, profiles[end - smoothing : end]) for end in ends]
 

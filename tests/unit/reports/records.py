@@ -98,7 +98,7 @@ class _Run:
         )
         self.outcomes.append(count_outcomes(label, served))
         baseline = self.champion.baseline
-        self.profiles.append(profile_columns(baseline.bins, rows | {SCORE: served}))
+        self.profiles.append(profile_columns(baseline.bins, rows | {SCORE: served}, SCHEMA))
         fresh = window.end - self.champion.since < DAY * WINDOWING.smoothing
         recent = None if fresh else sum(self.outcomes[-WINDOWING.smoothing :], start=NO_OUTCOMES)
         self.reports.append(

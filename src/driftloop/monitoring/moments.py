@@ -1,0 +1,87 @@
+"""Count, extremes, mean and deviation of a number, mergeable and exact: sums are whole numbers of the bins' steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from driftloop.monitoring.bins import NumericBins
+
+_EXACT = 2.0**53
+"""Sums of whole doubles below this are exact in any order."""
+_BEYOND = 2.0**200
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Known values of one column. ``total`` and ``squares`` are sums of steps from the bins' origin and their squares."""
+
+    count: int = 0
+    low: float | None = None
+    high: float | None = None
+    total: int = 0
+    squares: int = 0
+
+    def __add__(self, other: Moments) -> Moments:
+        lows = [low for low in (self.low, other.low) if low is not None]
+        highs = [high for high in (self.high, other.high) if high is not None]
+        return Moments(
+            self.count + other.count, min(lows, default=None), max(highs, default=None),
+            self.total + other.total, self.squares + other.squares,
+        )  # fmt: skip
+
+    def __sub__(self, part: Moments) -> Moments:
+        """Without a part; the extremes stay those of the whole."""
+        count, total, squares = self.count - part.count, self.total - part.total, self.squares - part.squares
+        return replace(self, count=count, total=total, squares=squares)
+
+    def mean(self, bins: NumericBins) -> float | None:
+        """Mean in the column's unit; None without values."""
+        return bins.origin + bins.step * (self.total / self.count) if self.count else None
+
+    def deviation(self, bins: NumericBins) -> float | None:
+        """Standard deviation of the population in the column's unit; None without values."""
+        if not self.count:
+            return None
+        return bins.step * math.sqrt(self.squares * self.count - self.total**2) / self.count
+
+    def to_list(self) -> list[Any]:
+        """Plain form for JSON."""
+        return [self.count, self.low, self.high, self.total, self.squares]
+
+    @classmethod
+    def from_list(cls, value: list[Any]) -> Moments:
+        """The other way round."""
+        return cls(*value)
+
+
+NO_MOMENTS = Moments()
+
+
+def moments_of(bins: NumericBins, values: np.ndarray[Any, Any]) -> Moments:
+    """Moments of some values; missing ones (NaN) do not count."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return NO_MOMENTS
+    with np.errstate(over="ignore"):
+        steps = np.rint((known - bins.origin) / bins.step)
+    low, high = float(known.min()), float(known.max())
+    peak = float(max(abs(steps[known.argmin()]), abs(steps[known.argmax()])))
+    if peak * peak * len(steps) < _EXACT:
+        return Moments(len(known), low, high, int(steps.sum()), int(steps @ steps))
+    whole = [_steps(bins, value) for value in known.tolist()]
+    return Moments(len(known), low, high, sum(whole), sum(step * step for step in whole))
+
+
+def _steps(bins: NumericBins, value: float) -> int:
+    # Beyond any quantity: keeps the sums' roots and quotients within doubles.
+    return round(max(-_BEYOND, min(_BEYOND, (value - bins.origin) / bins.step)))
+
+
+def moments_map(value: Mapping[str, list[Any]]) -> dict[str, Moments]:
+    """Plain form of several columns."""
+    return {name: Moments.from_list(item) for name, item in value.items()}

@@ -12,13 +12,14 @@ export UV_SYSTEM_CERTS := true
 export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
 endif
 
-.PHONY: help setup demo test check compile browser clean
+.PHONY: help setup demo test check compile browser peers clean
 
 help:
 	@echo "make demo     run the whole loop on real flights in the embedded AWS; report in build/demo"
 	@echo "make test     all checks and tests"
 	@echo "make check    format, lint, types and import contracts only"
 	@echo "make compile  compile the pipeline definition again with the SageMaker SDK"
+	@echo "make peers    install the tools that benchmarks.monitoring compares with (about 3 GB)"
 	@echo "make setup    install what all of these need"
 	@echo "make clean    remove what was built and installed"
 
@@ -42,7 +43,7 @@ node_modules/.installed: $(VENV)/.installed package-lock.json
 demo: setup
 	driftloop demo
 
-test: setup compile-environment browser
+test: setup compile-environment spark-environment browser
 	tests/run
 
 check: setup
@@ -58,8 +59,25 @@ compile-environment: .venv-compile/.installed
 	$(BIN)/uv pip sync --quiet --python .venv-compile/bin/python --require-hashes locks/compile.txt
 	@touch $@
 
+spark-environment: .venv-spark/.installed
+
+.venv-spark/.installed: $(VENV)/.uv locks/spark.txt
+	$(PYTHON) -m venv .venv-spark
+	$(BIN)/uv pip sync --quiet --python .venv-spark/bin/python --require-hashes locks/spark.txt
+	@touch $@
+
 browser: setup
 	tests/browser/install_chromium.sh
 
+# What the benchmarks compare with, each in an environment of its own.
+PEERS := reader scipy popmon whylogs evidently nannyml
+
+peers: $(PEERS:%=.venv-peers/%/.installed)
+
+.venv-peers/%/.installed: locks/peers/%.txt $(VENV)/.uv
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-peers/$*
+	$(BIN)/uv pip sync --quiet --python .venv-peers/$*/bin/python --require-hashes locks/peers/$*.txt
+	@touch $@
+
 clean:
-	rm -rf build cdk.out $(VENV) .venv-compile node_modules
+	rm -rf build cdk.out $(VENV) .venv-compile .venv-spark node_modules

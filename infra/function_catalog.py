@@ -102,6 +102,25 @@ FUNCTIONS = (
         ),
     ),
     SharedFunction(
+        "rebuild_shards",
+        "Past traffic becomes profile shards and decoded rows again.",
+        memory=1769,
+        timeout=900,
+        # An hour a message, so that none is too long. Few at a time: the traffic of today must not wait for S3 or Lambda.
+        work=Work("backfill", batch_size=1, concurrency=5),
+        grants=(
+            _read(LIVE, "capture"),
+            Grant(
+                ["s3:ListBucketVersions"],
+                [bucket_arn(LIVE)],
+                condition={"StringLike": {"s3:prefix": ["capture/*"]}},
+            ),
+            _write(LIVE, "shards", "rows", "quarantine", "backfills"),
+            _BASELINES,
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
         "join_labels",
         "Delayed labels meet the predictions they belong to.",
         memory=1769,

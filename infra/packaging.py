@@ -23,7 +23,11 @@ LIBRARY = ROOT / "src" / "driftloop"
 LOCK = ROOT / "locks" / "functions.txt"
 # What the handlers import, and what the steps import.
 FUNCTION_PARTS = ("__init__.py", "names.py", "ports.py", "data", "monitoring", "retraining", "loop", "aws")
-STEP_PARTS = ("__init__.py", "names.py", "data", "monitoring", "promotion")
+STEP_PARTS = (
+    "__init__.py", "names.py", "ports.py", "data", "monitoring", "promotion", "retraining", "loop",
+    "aws/__init__.py", "aws/objects.py", "aws/captures.py",
+)  # fmt: skip
+"""Of the adapters only those that need no more than the images have."""
 UNPUBLISHED = ["**/__pycache__/**"]
 """What running a build leaves in it; it must not change the hash."""
 # The Lambda runtime brings these itself.
@@ -68,7 +72,7 @@ def package_steps() -> Path:
 
     def fill(staging: Path) -> None:
         for part in parts:
-            _copy(part, staging / "driftloop" / part.name)
+            _copy(part, staging / "driftloop" / part.relative_to(LIBRARY))
         for source in sources:
             _copy(source, staging / "pipelines" / source.name)
         _copy(pipelines / "steps" / "__main__.py", staging / "__main__.py")

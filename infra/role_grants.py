@@ -1,4 +1,4 @@
-"""What the four roles of one model may do. They are separate because two of them must never see the same data."""
+"""What the roles of one model may do. They are separate because two of them must never see the same data."""
 
 from __future__ import annotations
 
@@ -96,12 +96,47 @@ class RoleGrants:
             Grant(["kms:Decrypt", "kms:GenerateDataKey"], [KEY]),
         ]
 
-    def _job(self) -> list[Grant]:
-        code = Grant(["s3:GetObject"], [f"{_CODE_BUCKET}/${{{key}}}" for key in CODE[1:]])
+    def profile(self) -> list[Grant]:
+        """Counts captures and tables with Spark; sees no label and writes nothing that is trained on."""
+        captures = f"capture/{self.names.base}/*"
+        return [
+            Grant(
+                ["s3:GetObject", "s3:GetObjectVersion"],
+                [bucket_arn(LIVE, captures)],
+                "captures of the model's own endpoint",
+            ),
+            Grant(["s3:ListBucketVersions"], [bucket_arn(LIVE)], condition={"StringLike": {"s3:prefix": [captures]}}),
+            self._write(LIVE, "shards", "rows", "quarantine/capture"),
+            self._read(CURATED, "tables"),
+            self._list(CURATED, "tables"),
+            self._read(ARTIFACTS, "evaluations"),
+            self._write(ARTIFACTS, "profiles"),
+            *self._job("MainKey"),
+        ]
+
+    def profile_pipeline(self) -> list[Grant]:
+        """Runs the one job that profiles."""
+        return [
+            Grant(
+                [f"sagemaker:{verb}ProcessingJob" for verb in ("Create", "Describe", "Stop")] + ["sagemaker:AddTags"],
+                [arn("sagemaker", "processing-job/pipelines-*")],
+                "SageMaker names the jobs of a pipeline pipelines-<execution>-<step>",
+            ),
+            Grant(
+                ["iam:PassRole"],
+                [role_arn(self.names.role("profile", REGION))],
+                condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+            *_volumes(),
+        ]
+
+    def _job(self, *more: str) -> list[Grant]:
+        keys = (*CODE[1:], *more)
+        code = Grant(["s3:GetObject"], [f"{_CODE_BUCKET}/${{{key}}}" for key in keys])
         listing = Grant(
             ["s3:ListBucket"],
             [_CODE_BUCKET],
-            condition={"StringLike": {"s3:prefix": [f"${{{key}}}*" for key in CODE[1:]]}},
+            condition={"StringLike": {"s3:prefix": [f"${{{key}}}*" for key in keys]}},
         )
         return [code, listing, *_telemetry(*_JOBS), *_image(), *_volumes()]
 

@@ -1,4 +1,4 @@
-"""Compile the retraining pipeline to JSON: ``python -m pipelines.compile [--check]``.
+"""Compile the pipelines to JSON: ``python -m pipelines.compile [--check]``.
 
 Needs the SageMaker SDK (locks/compile.txt), which lives in an environment of its own.
 """
@@ -12,10 +12,11 @@ import logging
 import os
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-COMPILED = Path(__file__).with_name("retraining.json")
+PIPELINES = ("retraining", "profiling")
 _FIRST = ("Version", "Name", "Type", "DependsOn", "Parameters")
 # What the SDK adds to the container's environment: one is a concrete region, the other its own default.
 _DROPPED = frozenset({"SAGEMAKER_REGION", "SAGEMAKER_CONTAINER_LOG_LEVEL"})
@@ -29,18 +30,22 @@ _OFFLINE = {
 }
 
 
-def compile_pipeline() -> str:
+def compiled(name: str) -> Path:
+    """The committed definition of a pipeline."""
+    return Path(__file__).with_name(f"{name}.json")
+
+
+def compile_pipeline(name: str) -> str:
     """The definition as committed: indented, keys in a fixed order, without what the SDK leaves empty."""
     os.environ.pop("AWS_PROFILE", None)
     os.environ.update(_OFFLINE)
     # The SDK tells at length that it starts nothing and leaves job names out, which is what is wanted.
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    from pipelines.retraining import STAND_INS, build_pipeline  # noqa: PLC0415 - needs the environment from above
-
-    definition = _tidy(json.loads(build_pipeline().definition()))
+    module = import_module(f"pipelines.{name}")  # needs the environment from above
+    definition = _tidy(json.loads(module.build_pipeline().definition()))
     text = json.dumps(definition, indent=2, ensure_ascii=False) + "\n"
-    for stand_in, placeholder in STAND_INS.items():
+    for stand_in, placeholder in module.STAND_INS.items():
         text = text.replace(f'"{stand_in}"', f'"{placeholder}"')
     return text
 
@@ -62,21 +67,25 @@ def _tidy(value: Any) -> Any:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the compiled definition, or with ``--check`` compare it with the committed one (exit status 1)."""
+    """Write the compiled definitions, or with ``--check`` compare them with the committed ones (exit status 1)."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.compile", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail if the committed file differs")
+    parser.add_argument("--check", action="store_true", help="fail if a committed file differs")
     check = parser.parse_args(argv).check
-    compiled = compile_pipeline()
+    return max([_one(name, check) for name in PIPELINES])
+
+
+def _one(name: str, check: bool) -> int:
+    path, text = compiled(name), compile_pipeline(name)
     if not check:
-        COMPILED.write_text(compiled, encoding="utf-8")
-        print(f"{COMPILED}: written")
+        path.write_text(text, encoding="utf-8")
+        print(f"{path}: written")
         return 0
-    committed = COMPILED.read_text(encoding="utf-8") if COMPILED.exists() else ""
-    if committed == compiled:
-        print(f"{COMPILED}: up to date")
+    committed = path.read_text(encoding="utf-8") if path.exists() else ""
+    if committed == text:
+        print(f"{path}: up to date")
         return 0
-    lines = difflib.unified_diff(committed.splitlines(), compiled.splitlines(), "committed", "compiled", lineterm="")
-    print(*lines, f"{COMPILED} is out of date; run `python -m pipelines.compile`", sep="\n", file=sys.stderr)
+    lines = difflib.unified_diff(committed.splitlines(), text.splitlines(), "committed", "compiled", lineterm="")
+    print(*lines, f"{path} is out of date; run `python -m pipelines.compile`", sep="\n", file=sys.stderr)
     return 1
 
 

@@ -120,8 +120,8 @@ def build_pipeline() -> Pipeline:
 def _prepare(session: PipelineSession, manifest: PropertyFile) -> ProcessingStep:
     names = ("training", "holdout", "manifest")
     request = _processor(session, "prepare", PROMOTION_ROLE, isolated=False).run(
-        inputs=_code_and_spec(),
-        outputs=[_output(name, _run_uri("${CuratedBucket}", "datasets", name)) for name in names],
+        inputs=code_and_spec(),
+        outputs=[output_to(name, _run_uri("${CuratedBucket}", "datasets", name)) for name in names],
         arguments=[
             "--spec", f"{INPUT}/spec", "--live-bucket", "${LiveBucket}", "--curated-bucket", "${CuratedBucket}",
             *ALL_WINDOWS, *(part for name in names for part in (f"--{name}", f"{OUTPUT}/{name}")), *MESSAGE,
@@ -133,7 +133,7 @@ def _prepare(session: PipelineSession, manifest: PropertyFile) -> ProcessingStep
 def _validate(session: PipelineSession, prepare: ProcessingStep) -> ProcessingStep:
     names = ("training", "holdout", "manifest")
     request = _processor(session, "validate", TRAINING_ROLE, isolated=True).run(
-        inputs=[*_code_and_spec(), *(_input(name, _made_by(prepare, name)) for name in names)],
+        inputs=[*code_and_spec(), *(input_from(name, _made_by(prepare, name)) for name in names)],
         arguments=[
             "--spec", f"{INPUT}/spec", *ALL_WINDOWS,
             *(part for name in names for part in (f"--{name}", f"{INPUT}/{name}")), *MESSAGE,
@@ -171,8 +171,8 @@ def _evaluate(
 ) -> ProcessingStep:
     inputs = {"holdout": _made_by(prepare, "holdout"), "model": train.properties.ModelArtifacts.S3ModelArtifacts}
     request = _processor(session, "evaluate", TRAINING_ROLE, isolated=False).run(
-        inputs=[*_code_and_spec(), *(_input(name, uri) for name, uri in inputs.items())],
-        outputs=[_output("evaluation", _run_uri("${ArtifactBucket}", "evaluations"))],
+        inputs=[*code_and_spec(), *(input_from(name, uri) for name, uri in inputs.items())],
+        outputs=[output_to("evaluation", _run_uri("${ArtifactBucket}", "evaluations"))],
         arguments=[
             "--spec", f"{INPUT}/spec", "--holdout", f"{INPUT}/holdout", "--model", f"{INPUT}/model",
             "--endpoint", "${Base}", "--window-end", WINDOW_END, "--holdout-end", HOLDOUT_END,
@@ -243,11 +243,13 @@ def _processor(session: PipelineSession, step: str, role: str, isolated: bool) -
     )
 
 
-def _code_and_spec() -> list[ProcessingInput]:
-    return [_input("code", CODE), _input("spec", SPEC)]
+def code_and_spec() -> list[ProcessingInput]:
+    """The steps and the compiled model file."""
+    return [input_from("code", CODE), input_from("spec", SPEC)]
 
 
-def _input(name: str, uri: Any) -> ProcessingInput:
+def input_from(name: str, uri: Any) -> ProcessingInput:
+    """Objects that a job finds in a folder of their name."""
     source = ProcessingS3Input(
         s3_uri=uri, local_path=f"{INPUT}/{name}", s3_data_type="S3Prefix", s3_input_mode="File",
         s3_data_distribution_type="FullyReplicated",
@@ -255,7 +257,8 @@ def _input(name: str, uri: Any) -> ProcessingInput:
     return ProcessingInput(input_name=name, s3_input=source)
 
 
-def _output(name: str, uri: Any) -> ProcessingOutput:
+def output_to(name: str, uri: Any) -> ProcessingOutput:
+    """A folder that is kept when the job ends."""
     target = ProcessingS3Output(s3_uri=uri, local_path=f"{OUTPUT}/{name}", s3_upload_mode="EndOfJob")
     return ProcessingOutput(output_name=name, s3_output=target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftloop.aws import batch, wiring
@@ -12,10 +12,8 @@ from driftloop.aws.events import EndpointChange, parse_body
 from driftloop.loop.confirm_deployment import Confirmer
 
 logger = Logger(service="confirm_deployment")
-tracer = Tracer(service="confirm_deployment")
 
 
-@tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of endpoint events."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -14,10 +14,8 @@ from driftloop.loop.detect_drift import Detector
 from driftloop.names import Metric
 
 logger = Logger(service="detect_drift")
-tracer = Tracer(service="detect_drift")
 
 
-@tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Judge one window. What cannot be said is not published: an alarm must not see a made-up number."""
@@ -30,6 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     scores = {
         Metric.INPUT_DRIFT: report.input_drift,
         Metric.PREDICTION_DRIFT: report.prediction_drift,
+        Metric.ESTIMATED_LOSS: report.estimated_loss,
         Metric.QUALITY_LOSS: report.quality_loss,
     }
     emit(report.model, {name: score for name, score in scores.items() if score is not None}, MetricUnit.NoUnit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftloop.aws import batch, wiring
@@ -14,10 +14,8 @@ from driftloop.loop.join_labels import LabelBatch
 from driftloop.names import Metric
 
 logger = Logger(service="join_labels")
-tracer = Tracer(service="join_labels")
 
 
-@tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of notifications; labels whose prediction is not there yet wait in the queue."""

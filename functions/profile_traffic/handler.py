@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftloop.aws import batch, wiring
@@ -14,10 +14,8 @@ from driftloop.loop.profile_traffic import TrafficBatch
 from driftloop.names import Metric
 
 logger = Logger(service="profile_traffic")
-tracer = Tracer(service="profile_traffic")
 
 
-@tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of notifications; if the results cannot be written the whole batch comes back."""

@@ -6,7 +6,7 @@ import json
 import urllib.request
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftloop.aws import wiring
@@ -16,10 +16,8 @@ from driftloop.loop.forget_model import Forgetter
 from driftloop.names import model_of_endpoint
 
 logger = Logger(service="remove_endpoint")
-tracer = Tracer(service="remove_endpoint")
 
 
-@tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Answer CloudFormation in every case: a stack that waits for an answer hangs for an hour."""

@@ -31,11 +31,15 @@ class Overview(Construct):
                     _models("Prediction drift (1 = at the limit)", Metric.PREDICTION_DRIFT, "Maximum"),
                 ],
                 [
+                    _models("Estimated loss (1 = at the limit)", Metric.ESTIMATED_LOSS, "Maximum"),
                     _models("Rows counted", Metric.ROWS_COUNTED, "Sum"),
                     _models("Rows in quarantine", Metric.ROWS_QUARANTINED, "Sum"),
-                    _models("Labels joined", Metric.LABELS_JOINED, "Sum"),
                 ],
-                [_errors(), cloudwatch.AlarmStatusWidget(title="Dead letters", alarms=list(dead_letters), width=12)],
+                [
+                    _models("Labels joined", Metric.LABELS_JOINED, "Sum"),
+                    _errors(),
+                    cloudwatch.AlarmStatusWidget(title="Dead letters", alarms=list(dead_letters), width=8),
+                ],
             ],
         )
 
@@ -58,4 +62,4 @@ def _errors() -> cloudwatch.GraphWidget:
         )
         for function in FUNCTIONS
     ]
-    return cloudwatch.GraphWidget(title="Failed invocations", left=metrics, width=12)
+    return cloudwatch.GraphWidget(title="Failed invocations", left=metrics, width=8)

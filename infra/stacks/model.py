@@ -19,6 +19,7 @@ from infra.constructs.model_entry import ModelEntry
 from infra.constructs.model_roles import ModelRoles
 from infra.constructs.model_rules import ModelRules
 from infra.constructs.model_schedules import ModelSchedules
+from infra.constructs.profile_job import ProfileJob
 from infra.constructs.retraining_pipeline import RetrainingPipeline
 from infra.constructs.training_image import TrainingImage
 from infra.packaging import UNPUBLISHED
@@ -45,6 +46,8 @@ class ModelStack(Stack):
             role_arn=roles.pipeline.arn,
             values=self._definition_values(names, roles),
         )
+        if spec.monitoring.spark_above is not None:
+            ProfileJob(self, "Profiling", names, code=self._code, file=self._file, key_arn=self._key_arn)
         ModelAlarms(self, "Alarms", spec)
         ModelRules(self, "Rules", spec)
         ModelSchedules(self, "Schedules", spec)

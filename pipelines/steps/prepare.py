@@ -18,7 +18,7 @@ import numpy as np
 from botocore.config import Config
 
 from driftloop.data.parsing import to_columns
-from driftloop.data.rows import concatenate, latest_by_id, select
+from driftloop.data.rows import OBJECT, concatenate, latest_upload, select
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.tables import ROWS, write_table
 from driftloop.data.windows import Window, iso
@@ -89,13 +89,13 @@ def _check_order(windows: dict[str, Window]) -> None:
 
 
 def _no_rows(schema: Schema) -> Columns:
-    return to_columns(schema, []) | {schema.label: np.array([], dtype=np.int8)}
+    return to_columns(schema, []) | {schema.label: np.array([], dtype=np.int8), OBJECT: np.array([], dtype=object)}
 
 
 def _one_per_id(schema: Schema, rows: Columns) -> Columns:
-    """Sources come history first and then by age, so the last row of an id is the one that counts."""
+    """Of several rows with one id the one whose label was uploaded last counts; imported history is older than all."""
     found = len(rows[schema.id])
-    kept = latest_by_id(rows, schema.id) if found else rows
+    kept = latest_upload(rows, schema.id) if found else rows
     say(f"prepare: {found} rows read, {found - len(kept[schema.id])} of them repeat an id")
     return kept
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from driftloop.data.parsing import BadRowError
-from driftloop.data.rows import read_rows
+from driftloop.data.rows import OBJECT, read_rows
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.tables import read_table
 from pipelines.steps.step import StepError
@@ -36,7 +38,7 @@ class Source:
 
 
 def list_sources(s3: Any, live_bucket: str, curated_bucket: str, model: str, days: Iterable[str]) -> list[Source]:
-    """History first, then live, each from the oldest object to the newest: of two rows with one id the last counts."""
+    """History first, then live, each from the oldest object to the newest."""
     places = [
         place
         for day in days
@@ -74,7 +76,7 @@ def contents(s3: Any, sources: list[Source]) -> Iterator[tuple[Source, bytes]]:
 
 
 def parse(schema: Schema, source: Source, content: bytes) -> Columns:
-    """Payload columns and label of one object. Raises StepError that names it."""
+    """Payload columns, label and ``object`` of one object in S3. Raises StepError that names it."""
     readers: dict[str, Callable[[], Columns]] = {
         LIVE: lambda: read_rows(schema, [content], label=True),
         HISTORY: lambda: read_table(schema, content),
@@ -85,4 +87,6 @@ def parse(schema: Schema, source: Source, content: bytes) -> Columns:
         # BadRowError says what is wrong in words; the others come from cells that are no numbers, or missing.
         reason = str(error) if isinstance(error, BadRowError) else f"{type(error).__name__}: {error}"
         raise StepError(f"{source.uri} cannot be read: {reason}") from error
-    return {name: columns[name] for name in (*schema.payload, schema.label)}
+    # History has no upload of its own to be known by: whatever live traffic says of the same row is newer.
+    uploads = columns.get(OBJECT, np.full(len(columns[schema.id]), "", dtype=object))
+    return {name: columns[name] for name in (*schema.payload, schema.label)} | {OBJECT: uploads}

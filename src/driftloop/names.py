@@ -13,10 +13,11 @@ PLATFORM_STACK = f"{PREFIX}-platform"
 
 
 class Metric:
-    """CloudWatch metric names. The first three are score / limit: 1.0 is at the limit for every model."""
+    """CloudWatch metric names. The first four are score / limit: 1.0 is at the limit for every model."""
 
     INPUT_DRIFT = "InputDrift"
     PREDICTION_DRIFT = "PredictionDrift"
+    ESTIMATED_LOSS = "EstimatedLoss"
     QUALITY_LOSS = "QualityLoss"
     ROWS_COUNTED = "RowsCounted"
     ROWS_QUARANTINED = "RowsQuarantined"
@@ -35,6 +36,11 @@ class ModelNames:
         """Name of the stack, pipeline, model package group and endpoint, e.g. ``driftloop-flight-delay``."""
         return f"{PREFIX}-{self.model.replace('_', '-')}"
 
+    @property
+    def profile_pipeline(self) -> str:
+        """Pipeline that profiles with Spark, where the model file asks for one."""
+        return f"{self.base}-profile"
+
     def version(self, number: int) -> str:
         """Name of the SageMaker model and of the endpoint configuration of one version."""
         return f"{self.base}-v{number}"
@@ -44,7 +50,7 @@ class ModelNames:
         return f"{self.base}-{signal}"
 
     def role(self, purpose: str, region: str) -> str:
-        """IAM role for one purpose: ``pipeline``, ``promotion``, ``training`` or ``serving``."""
+        """IAM role for one purpose: ``pipeline``, ``promotion``, ``training``, ``serving`` or ``profile``."""
         return f"{self.base}-{purpose}-{region}"
 
     @property

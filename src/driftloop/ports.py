@@ -154,8 +154,8 @@ class Objects(Protocol):
         """A whole object. Raises NotFoundError."""
         ...
 
-    def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
-        """Lines of an object with their line ends, without holding it in memory as a whole. Raises NotFoundError."""
+    def blocks(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
+        """Content of an object bit by bit, without holding it in memory as a whole. Raises NotFoundError."""
         ...
 
     def write(self, bucket: str, key: str, content: bytes) -> None:

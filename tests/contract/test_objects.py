@@ -32,14 +32,13 @@ class TestObjects:
         objects.write(BUCKET, "a/b", b"\x00two\n")
         assert objects.read(BUCKET, "a/b") == b"\x00two\n"
 
-    @pytest.mark.parametrize(
-        "lines",
-        [[], [b"one"], [b"one\n"], [b"one\r\n", b"\n", b"two\n", b"three"], [b"x" * 3_000_000 + b"\n", b"y"]],
-        ids=["none", "no-end", "one", "mixed", "long"],
-    )
-    def test_lines_keep_their_ends(self, objects: Objects, lines: list[bytes]) -> None:
-        objects.write(BUCKET, "key", b"".join(lines))
-        assert list(objects.lines(BUCKET, "key")) == lines
+    @pytest.mark.parametrize("size", [0, 1, 5_000_000])
+    def test_blocks_are_the_object_bit_by_bit(self, objects: Objects, size: int) -> None:
+        content = bytes(range(251)) * (size // 251 + 1)
+        objects.write(BUCKET, "key", content[:size])
+        blocks = list(objects.blocks(BUCKET, "key"))
+        assert b"".join(blocks) == content[:size]
+        assert all(0 < len(block) <= 4_000_000 for block in blocks)
 
     def test_keys_are_sorted_and_below_the_prefix(self, objects: Objects) -> None:
         for key in ("b/2", "b/10", "a/1", "bc/1", "b"):
@@ -59,7 +58,7 @@ class TestObjects:
             with pytest.raises(NotFoundError, match=f"s3://{bucket}/{key} does not exist"):
                 objects.read(bucket, key)
             with pytest.raises(NotFoundError):
-                list(objects.lines(bucket, key))
+                list(objects.blocks(bucket, key))
 
 
 def test_a_version_is_read_even_when_it_has_been_replaced(aws: Callable[[str], Any]) -> None:
@@ -69,10 +68,10 @@ def test_a_version_is_read_even_when_it_has_been_replaced(aws: Callable[[str], A
     fake, real = FakeObjects(), S3Objects(s3)
     for content in (b"old\n", b"new\n"):
         version = s3.put_object(Bucket=BUCKET, Key="k", Body=content)["VersionId"]
-        assert list(real.lines(BUCKET, "k", version)) == [content]
-        assert list(fake.lines(BUCKET, "k", fake.put(BUCKET, "k", content))) == [content]
+        assert list(real.blocks(BUCKET, "k", version)) == [content]
+        assert list(fake.blocks(BUCKET, "k", fake.put(BUCKET, "k", content))) == [content]
     first = s3.list_object_versions(Bucket=BUCKET, Prefix="k")["Versions"][-1]["VersionId"]
-    assert list(real.lines(BUCKET, "k", first)) == list(fake.lines(BUCKET, "k", "0")) == [b"old\n"]
+    assert list(real.blocks(BUCKET, "k", first)) == list(fake.blocks(BUCKET, "k", "0")) == [b"old\n"]
 
 
 def test_uris() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from driftloop.ports import NotFoundError
 
+_BLOCK = 1000
+
 
 class FakeObjects:
     """Buckets as dictionaries; ``reads`` counts how often each key was read."""
@@ -19,9 +21,10 @@ class FakeObjects:
         """A whole object. Raises NotFoundError."""
         return self._get(bucket, key, None)
 
-    def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
-        """Lines of an object with their line ends. Raises NotFoundError."""
-        yield from self._get(bucket, key, version).splitlines(keepends=True)
+    def blocks(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
+        """Content of an object in small blocks, which end anywhere. Raises NotFoundError."""
+        content = self._get(bucket, key, version)
+        yield from (content[place : place + _BLOCK] for place in range(0, len(content), _BLOCK))
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """Create or replace an object."""

@@ -163,4 +163,5 @@ def _source(item: Mapping[str, Any]) -> Source:
         version=thing.get("versionId"),
         etag=thing.get("eTag", ""),
         size=int(thing.get("size", 0)),
+        uploaded=str(item.get("eventTime", "")),
     )

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from driftloop.ports import NotFoundError
 
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"})
+_BLOCK = 2 * 1024 * 1024
 
 
 class S3Objects:
@@ -23,10 +24,9 @@ class S3Objects:
         content: bytes = self._get(bucket, key)["Body"].read()
         return content
 
-    def lines(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
-        """Lines of an object with their line ends, without holding it in memory as a whole. Raises NotFoundError."""
-        body = self._get(bucket, key, version)["Body"]
-        yield from body.iter_lines(chunk_size=1 << 20, keepends=True)
+    def blocks(self, bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
+        """Content of an object bit by bit, without holding it in memory as a whole. Raises NotFoundError."""
+        yield from self._get(bucket, key, version)["Body"].iter_chunks(_BLOCK)
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """Create or replace an object."""

@@ -7,7 +7,7 @@ from types import FrameType
 
 import click
 
-from driftloop.cli import buckets, demonstration, history, retraining, twins
+from driftloop.cli import backfill, buckets, demonstration, history, reports, retraining, twins
 from driftloop.cli.errors import PlainErrors
 
 
@@ -16,7 +16,7 @@ from driftloop.cli.errors import PlainErrors
 def main() -> None:
     """Keeps deployed models good, on AWS or on this machine.
 
-    history, retrain, episodes and empty-buckets work on the AWS that the environment names; `driftloop env` prints
+    history, report, retrain, episodes and empty-buckets work on the AWS that the environment names; `driftloop env` prints
     the environment of a twin.
     """
     # A polite request to end takes the same way out as Ctrl-C, so nothing that was started stays behind.
@@ -29,6 +29,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 for command in (
     twins.up, twins.env, twins.clock, twins.deploy, twins.down, demonstration.demo, history.history,
-    retraining.retrain, retraining.episodes, buckets.empty_buckets,
+    reports.report, retraining.retrain, retraining.episodes, backfill.backfill, buckets.empty_buckets,
 ):  # fmt: skip
     main.add_command(command)

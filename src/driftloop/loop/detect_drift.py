@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from driftloop.data.capture import SCORE
-from driftloop.data.rows import concatenate, latest_by_id, read_outcomes
+from driftloop.data.rows import concatenate, latest_upload, read_outcomes
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window, floor_time, iso, last_complete
 from driftloop.loop.baselines import load_baseline
 from driftloop.loop.warm import WarmFiles
+from driftloop.monitoring.assessment import Labelled, assess, faults
 from driftloop.monitoring.baseline import Baseline
-from driftloop.monitoring.outcomes import Outcomes, count_outcomes
+from driftloop.monitoring.outcomes import NO_OUTCOMES, count_outcomes
 from driftloop.monitoring.profile import Profile, merge
-from driftloop.monitoring.report import DriftReport, Verdict, assess
-from driftloop.ports import Champion, Ledger, Model, Models, NotFoundError, Notifier, Objects
+from driftloop.monitoring.report import DriftReport, Verdict, WindowQuality
+from driftloop.ports import Ledger, Model, Models, NotFoundError, Notifier, Objects
 
 Bundle = dict[str, dict[str, Profile]]
 """Capture object -> hour -> profile: what one file of shards holds."""
@@ -42,23 +43,30 @@ class Detector:
         if champion is None:
             return None
         model = self.models.get(name)
-        monitoring = model.spec["monitoring"]
-        length = timedelta(seconds=monitoring["window"])
+        monitoring, delay = model.spec["monitoring"], model.schema.label_delay
+        length, smoothing = timedelta(seconds=monitoring["window"]), monitoring["smoothing"]
         window = last_complete(now, length)
         baseline = load_baseline(self.objects, champion.baseline_uri)
+        waiting = (window.end - floor_time(now - delay, length)) // length
+        windows = _last_windows(window.end, length, smoothing + waiting)
+        profiles = self._profiles(name, baseline, windows)
+        restated = self._restate(model, windows, profiles)
         # A version that has just begun to serve has no traffic in its own cells from before.
-        count = max(1, min(monitoring["smoothing"], (window.end - champion.since) // length))
-        windows = [Window(window.start - length * i, window.end - length * i) for i in reversed(range(count))]
+        count = max(1, min(smoothing, (window.end - champion.since) // length))
         report = assess(
             baseline,
-            self._profiles(name, baseline, windows),
-            self._outcomes(model, champion, now),
+            profiles[-count:],
+            # A version answers for its own predictions only.
+            _judged(baseline, restated[:smoothing], profiles, monitoring["min_rows"])
+            if champion.since <= windows[0].start
+            else None,
             model=name,
             version=champion.version,
             window=window,
             min_rows=monitoring["min_rows"],
-            smoothing=monitoring["smoothing"],
+            smoothing=smoothing,
         )
+        report = replace(report, restated=restated)
         self._tell(report, Window(window.start - length, window.start))
         content = json.dumps(report.to_dict(), sort_keys=True).encode()
         self.objects.write(self.live_bucket, _report_key(name, window), content)
@@ -98,26 +106,47 @@ class Detector:
         shards = json.loads(self.objects.read(self.live_bucket, key))
         return {s["object"]: {h: Profile.from_dict(p, baseline.bins) for h, p in s["hours"].items()} for s in shards}
 
-    def _outcomes(self, model: Model, champion: Champion, now: datetime) -> Outcomes | None:
-        """Labelled predictions of the champion in the last windows whose labels can be known; None while too few."""
-        monitoring, schema = model.spec["monitoring"], model.schema
-        step = timedelta(seconds=monitoring["window"])
-        end = floor_time(now - schema.label_delay, step)
-        span = Window(end - step * monitoring["smoothing"], end)
-        if champion.since > span.start:
-            return None
+    def _restate(self, model: Model, windows: list[Window], profiles: list[Profile]) -> list[WindowQuality]:
+        """What is known by now of each window: labels go on arriving after it was judged."""
+        rows = self._labelled_rows(model, Window(windows[0].start, windows[-1].end))
+        qualities = []
+        for window, profile in zip(windows, profiles, strict=True):
+            mine = window.rows(rows, model.schema.time) if rows else None
+            outcomes = count_outcomes(mine[model.schema.label], mine[SCORE]) if mine else NO_OUTCOMES
+            qualities.append(WindowQuality(window, profile.rows, outcomes))
+        return qualities
+
+    def _labelled_rows(self, model: Model, span: Window) -> Columns | None:
+        """Labelled rows of a span, one per id; None if there are none."""
+        schema = model.schema
         keys = [k for day in span.dates() for k in self.objects.keys(self.live_bucket, f"labelled/{model.name}/{day}/")]
         if not keys:
             return None
         parts = _LABELLED.read((model.name, schema), keys, lambda key: self._labelled(schema, key))
-        rows = concatenate(parts)
-        rows = latest_by_id(span.rows(rows, schema.time), schema.id)
-        if len(rows[schema.id]) < monitoring["min_rows"]:
-            return None
-        return count_outcomes(rows[schema.label], rows[SCORE])
+        return latest_upload(span.rows(concatenate(parts), schema.time), schema.id)
 
     def _labelled(self, schema: Schema, key: str) -> Columns:
         return read_outcomes(schema, self.objects.read(self.live_bucket, key))
+
+
+def _last_windows(end: datetime, length: timedelta, count: int) -> list[Window]:
+    """The ``count`` windows up to ``end``, oldest first."""
+    return [Window(end - length * (back + 1), end - length * back) for back in reversed(range(count))]
+
+
+def _judged(
+    baseline: Baseline, qualities: Sequence[WindowQuality], profiles: Sequence[Profile], min_rows: int
+) -> Labelled | None:
+    """Labelled predictions of the windows whose labels can be known together; None while they are too few.
+
+    Where the feed was broken, labels tell of the fault and not of the model.
+    """
+    sound = [quality for quality, profile in zip(qualities, profiles, strict=False) if not faults(baseline, profile)]
+    outcomes = sum((quality.outcomes for quality in sound), start=NO_OUTCOMES)
+    if outcomes.total < min_rows:
+        return None
+    seen = sum(quality.rows for quality in sound)
+    return Labelled(outcomes, min(1.0, outcomes.total / seen) if seen else 1.0)
 
 
 def _report_key(name: str, window: Window) -> str:
@@ -126,14 +155,18 @@ def _report_key(name: str, window: Window) -> str:
 
 def _broken_message(report: DriftReport) -> str:
     reasons = "\n".join(f"- {reason}" for reason in report.reasons)
+    steps = "\n".join(f"- {step}" for step in report.next_steps)
     return f"""Version {report.version} of {report.model}, traffic from {iso(report.window.start)} to {iso(report.window.end)}:
 {reasons}
 
 This looks like a fault of the feed and not like a change of the world. Predictions of such rows cannot be trusted.
 No scores are published while it lasts, so no alarm is raised and nothing is retrained on it.
 
-What to do: repair what delivers these columns. If they are meant to be like this from now on, change the model file
-(data.features) and ask for a retraining once enough labelled rows are there: driftloop retrain {report.model}
+What to do:
+{steps}
+If the columns are meant to be like this from now on, change the model file (data.features) and ask for a retraining once
+enough labelled rows are there: driftloop retrain {report.model} --reason ...
+The report, drawn: driftloop report {report.model} --window {iso(report.window.start)}
 You are told again when a later window breaks after a sound one.
 """
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from driftloop.data.capture import Quarantined
 from driftloop.data.labels import Labels, decode_labels
+from driftloop.data.lines import split_lines
 from driftloop.data.parsing import BadRowError
 from driftloop.data.rows import by_date, concatenate, latest_by_id, read_rows, select, write_rows
 from driftloop.data.schema import Columns, Schema
@@ -48,8 +49,8 @@ class LabelBatch:
         model = source.label_model()
         schema = self.models.get(model).schema
         refused = refuse_oversized(source)
-        lines = () if refused else self.objects.lines(source.bucket, source.key, source.version)
-        labels, unreadable = decode_labels(lines)
+        blocks = () if refused else self.objects.blocks(source.bucket, source.key, source.version)
+        labels, unreadable = decode_labels(split_lines(blocks))
         columns, unknown = self._match(source.bucket, model, schema, labels)
         if unknown and deliveries < WAITS:
             raise RetryableError(f"{len(unknown)} labels of {source.key} have no prediction yet")
@@ -57,7 +58,7 @@ class LabelBatch:
         quarantine(self.objects, source, "labels", model, refused)
         self.quarantined[model] += len(refused)
         self.joined[model] += len(columns[schema.label])
-        self._parts.setdefault(model, {})[source.id] = columns
+        self._parts.setdefault(model, {})[source.dated_id] = columns
         self._bucket = source.bucket
 
     def flush(self) -> None:

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from driftloop.data.capture import Decoded, decode_capture
+from driftloop.data.capture import decode_capture
 from driftloop.data.rows import by_date, select, write_rows
 from driftloop.data.schema import Columns, Schema
 from driftloop.loop.baselines import baseline_in_force
-from driftloop.loop.sources import Source, bundle_name, quarantine, refuse_oversized
+from driftloop.loop.sources import Source, bundle_name, quarantine
 from driftloop.monitoring.baseline import Baseline
-from driftloop.monitoring.profile import profile_columns
+from driftloop.monitoring.profile import Profile, profile_columns
 from driftloop.ports import Ledger, Models, Objects
 
-Shard = dict[str, Any]
-"""``{"object": id, "hours": {"07": profile}}``: one capture object's rows of one event date."""
+Days = dict[str, dict[str, Profile]]
+"""Event date -> hour -> profile of one capture object's rows."""
+
+HELD_CELLS = 2_000_000
+"""Cells of decoded rows that are held before they are written: bounds memory, whatever the size of a batch."""
 
 
 @dataclass
 class TrafficBatch:
     """Reads capture objects one by one, then writes one bundle per model and event date.
 
-    A bundle names the object of each shard, so readers count an object once however often it was delivered.
+    A bundle names the object of each shard, so readers count an object once however often it was delivered. Rows of
+    large objects are written part by part, each under a name of its own for the same reason.
     """
 
     models: Models
@@ -34,7 +38,9 @@ class TrafficBatch:
     objects: Objects
     counted: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
-    _decoded: dict[str, dict[str, Decoded]] = field(default_factory=dict)
+    _days: dict[str, dict[str, Days]] = field(default_factory=dict)
+    _rows: dict[str, dict[str, Columns]] = field(default_factory=dict)
+    _held: int = 0
     _baselines: dict[str, Baseline] = field(default_factory=dict)
     _bucket: str = ""
 
@@ -48,40 +54,63 @@ class TrafficBatch:
         schema = self.models.get(model).schema
         if model not in self._baselines:
             self._baselines[model] = baseline_in_force(self.ledger, self.objects, model)
-        refused = refuse_oversized(source)
-        lines = () if refused else self.objects.lines(source.bucket, source.key, source.version)
-        decoded = decode_capture(schema, lines)
-        decoded.quarantined.extend(refused)
-        quarantine(self.objects, source, "capture", model, decoded.quarantined)
-        self._decoded.setdefault(model, {})[source.id] = decoded
         self._bucket = source.bucket
+        days: Days = {}
+        rows = refused = 0
+        blocks = self.objects.blocks(source.bucket, source.key, source.version)
+        for number, part in enumerate(decode_capture(schema, blocks)):
+            for day, hour, profile in _hours(self._baselines[model], part.columns, schema):
+                shard = days.setdefault(day, {})
+                shard[hour] = shard[hour] + profile if hour in shard else profile
+            self._hold(model, f"{source.id}.{number}" if number else source.id, part.columns)
+            quarantine(self.objects, source, "capture", model, part.quarantined, number)
+            rows, refused = rows + part.rows, refused + len(part.quarantined)
+        # Only what was read to its end counts: an object that breaks off comes again.
+        self._days.setdefault(model, {})[source.id] = days
+        self.counted[model] += rows
+        self.quarantined[model] += refused
 
     def flush(self) -> None:
         """Write shards and rows. Everything is written again, unchanged, if the batch is retried."""
-        for model, decoded in self._decoded.items():
-            self._write(model, {source: item.columns for source, item in decoded.items() if item.rows})
-            self.counted[model] += sum(item.rows for item in decoded.values())
-            self.quarantined[model] += sum(len(item.quarantined) for item in decoded.values())
+        self._write_rows()
+        for model, sources in self._days.items():
+            for day in sorted({day for days in sources.values() for day in days}):
+                self._write_shards(model, day, {source: days[day] for source, days in sources.items() if day in days})
 
-    def _write(self, model: str, parts: dict[str, Columns]) -> None:
-        schema = self.models.get(model).schema
-        baseline = self._baselines[model]
-        dates: dict[str, dict[str, Columns]] = {}
-        for source, columns in parts.items():
-            for day, rows in by_date(columns, schema.time).items():
-                dates.setdefault(day, {})[source] = rows
-        for day, sources in dates.items():
-            name = bundle_name(sources)
-            shards = [{"object": s, "hours": _hours(baseline, c, schema)} for s, c in sorted(sources.items())]
-            content = json.dumps(shards, sort_keys=True, separators=(",", ":")).encode()
-            self.objects.write(self._bucket, f"shards/{model}/{baseline.id}/{day}/{name}.json", content)
-            self.objects.write(self._bucket, f"rows/{model}/{day}/{name}.csv", write_rows(schema, sources))
+    def _hold(self, model: str, part: str, columns: Columns) -> None:
+        self._rows.setdefault(model, {})[part] = columns
+        self._held += sum(map(len, columns.values()))
+        if self._held > HELD_CELLS:
+            self._write_rows()
+
+    def _write_rows(self) -> None:
+        for model, parts in self._rows.items():
+            schema = self.models.get(model).schema
+            dates: dict[str, dict[str, Columns]] = {}
+            for part, columns in parts.items():
+                for day, rows in by_date(columns, schema.time).items():
+                    dates.setdefault(day, {})[part] = rows
+            for day, sources in dates.items():
+                key = f"rows/{model}/{day}/{bundle_name(sources)}.csv"
+                self.objects.write(self._bucket, key, write_rows(schema, sources))
+        self._rows, self._held = {}, 0
+
+    def _write_shards(self, model: str, day: str, shards: dict[str, dict[str, Profile]]) -> None:
+        bundle = [
+            {"object": source, "hours": {hour: profile.to_dict() for hour, profile in hours.items()}}
+            for source, hours in sorted(shards.items())
+        ]
+        content = json.dumps(bundle, sort_keys=True, separators=(",", ":")).encode()
+        key = f"shards/{model}/{self._baselines[model].id}/{day}/{bundle_name(shards)}.json"
+        self.objects.write(self._bucket, key, content)
 
 
-def _hours(baseline: Baseline, columns: Columns, schema: Schema) -> dict[str, Any]:
-    times = columns[schema.time]
-    hour = (times.astype("datetime64[h]") - times.astype("datetime64[D]")).astype(np.int64)
-    return {
-        f"{number:02d}": profile_columns(baseline.bins, select(columns, hour == number), schema).to_dict()
-        for number in np.unique(hour).tolist()
-    }
+def _hours(baseline: Baseline, columns: Columns, schema: Schema) -> Iterator[tuple[str, str, Profile]]:
+    """Event date, hour and profile of each hour that rows fall into."""
+    hours = columns[schema.time].astype("datetime64[h]")
+    found = np.unique(hours)
+    for hour in found:
+        # Most objects hold minutes of traffic.
+        rows = columns if len(found) == 1 else select(columns, hours == hour)
+        day, _, number = str(hour).partition("T")
+        yield day, number, profile_columns(baseline.bins, rows, schema)

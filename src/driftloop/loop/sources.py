@@ -12,7 +12,7 @@ from driftloop.names import model_of_endpoint
 from driftloop.ports import Objects, TerminalError
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Largest object that is read; SageMaker writes captures of a few megabytes."""
+"""Largest object of labels that is read: they are held in memory until their predictions are found."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,18 @@ class Source:
     version: str | None
     etag: str
     size: int
+    uploaded: str = ""
+    """Time of the upload, ISO-8601 in UTC, as S3's notification says."""
 
     @property
     def id(self) -> str:
         """Identity of the content: the same delivery twice has the same id."""
         return hashlib.sha256(f"{self.key}@{self.version or self.etag}".encode()).hexdigest()[:24]
+
+    @property
+    def dated_id(self) -> str:
+        """Identity that sorts by the time of the upload: of two labels for one row the later upload counts."""
+        return f"{self.uploaded}/{self.id}"
 
     def capture_model(self) -> str:
         """Model of a key ``capture/<endpoint>/<variant>/yyyy/mm/dd/hh/<file>``. Raises TerminalError."""
@@ -53,11 +60,13 @@ def bundle_name(ids: Iterable[str]) -> str:
     return hashlib.sha256("|".join(sorted(ids)).encode()).hexdigest()[:24]
 
 
-def quarantine(objects: Objects, source: Source, kind: str, model: str, refused: Sequence[Quarantined]) -> None:
-    """Keep what could not be read, with the reasons, under a key that a redelivery overwrites."""
+def quarantine(
+    objects: Objects, source: Source, kind: str, model: str, refused: Sequence[Quarantined], part: int = 0
+) -> None:
+    """Keep what could not be read of a part of an object, with the reasons, under a key that a redelivery overwrites."""
     if refused:
         lines = (json.dumps({"source": source.key, **asdict(item)}) for item in refused)
-        key = f"quarantine/{kind}/{model}/{source.id}.jsonl"
+        key = f"quarantine/{kind}/{model}/{source.id}{f'-{part}' if part else ''}.jsonl"
         objects.write(source.bucket, key, "\n".join(lines).encode() + b"\n")
 
 

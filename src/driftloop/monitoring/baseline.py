@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,10 +15,12 @@ import numpy as np
 from driftloop.data.capture import SCORE
 from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
-from driftloop.monitoring.bins import Bins, bins_from_dict, bins_to_dict, fit_bins, fit_numeric
-from driftloop.monitoring.calibration import block_limit, outcome_limit, runs_of
+from driftloop.monitoring.bins import Bins, Counts, bins_from_dict, bins_to_dict, fit_bins, fit_numeric
+from driftloop.monitoring.calibration import block_limit, outcome_limit, rise_limit, runs_of
 from driftloop.monitoring.chance import divergence_allowance, loss_allowance
+from driftloop.monitoring.faults import steady_columns
 from driftloop.monitoring.outcomes import NO_OUTCOMES, Outcomes, count_outcomes
+from driftloop.monitoring.performance import Performance
 from driftloop.monitoring.profile import Profile, merge, profile_columns
 from driftloop.monitoring.statistics import jensen_shannon
 
@@ -38,6 +41,21 @@ class Limits:
     """Rows of the usual (median) run of time blocks."""
     labelled_rows: int
     """Labelled rows of as many usual blocks as quality is averaged over."""
+    estimated_loss: float | None = None
+    """Rise of the estimated log-loss above the usual one, nats per row; None in format 1."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A value and the limit that holds for as many rows and windows as it was made from, in one unit."""
+
+    value: float
+    limit: float
+
+    @property
+    def score(self) -> float:
+        """Value / limit: 1.0 is at the limit."""
+        return self.value / self.limit
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class Baseline:
     limits: Limits
     outcomes: Outcomes = NO_OUTCOMES
     """Out-of-time predictions with their labels: how well the version did when it was made."""
+    steady: frozenset[str] = frozenset()
+    """Features that hold one value for whole windows by nature, as the weekday does in windows of a day."""
     text: bytes = field(default=b"", repr=False, compare=False)
     """What it was read from, if it was."""
 
@@ -68,6 +88,7 @@ class Baseline:
             "importance": dict(self.importance),
             "limits": {**vars(self.limits), "features": dict(self.limits.features)},
             "outcomes": self.outcomes.to_list(),
+            "steady": sorted(self.steady),
         }
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
@@ -81,7 +102,8 @@ class Baseline:
         bins = {name: bins_from_dict(item) for name, item in value["bins"].items()}
         outcomes = Outcomes.from_list(value["outcomes"]) if "outcomes" in value else NO_OUTCOMES
         reference = Profile.from_dict(value["reference"], bins)
-        return cls(bins, reference, value["importance"], Limits(**value["limits"]), outcomes, text)
+        steady = frozenset(value.get("steady", ()))
+        return cls(bins, reference, value["importance"], Limits(**value["limits"]), outcomes, steady, text)
 
     def input_drift(self, profile: Profile) -> float:
         """Divergence of the inputs, weighted by what the model uses; bits."""
@@ -91,36 +113,66 @@ class Baseline:
         """Divergence of one column from the reference; bits."""
         return jensen_shannon(profile.counts[name], self.reference.counts[name])
 
-    def input_score(self, profile: Profile, share: float = 1.0) -> float:
-        """Input drift / limit.
+    @cached_property
+    def usual(self) -> Performance | None:
+        """Performance of the out-of-time predictions; None in format 1."""
+        return self.outcomes.performance() if self.outcomes.total else None
+
+    def estimate(self, profile: Profile) -> Performance | None:
+        """Performance to expect without labels; None without probabilities or anything to calibrate them with."""
+        known = self.outcomes.total and profile.probabilities.any()
+        return self.outcomes.estimate(profile.probabilities) if known else None
+
+    def judge_inputs(self, profile: Profile, share: float = 1.0) -> Reading:
+        """Input drift against its limit.
 
         ``share`` is how many windows the profile is the sum of, as a share of those that the limits are for. Days that
         differ by themselves average out in proportion to their number, so the limit of fewer is that much higher.
         """
-        extra = self._allowance(list(self.importance), list(self.importance.values()), profile, 1)
-        return self.input_drift(profile) / (self.limits.input_drift / share + extra)
+        extra = self._allowance(list(self.importance), list(self.importance.values()), profile.rows, 1)
+        return Reading(self.input_drift(profile), self.limits.input_drift / share + extra)
 
-    def prediction_score(self, profile: Profile, share: float = 1.0) -> float:
-        """Prediction drift / limit."""
-        extra = self._allowance([SCORE], [1.0], profile, 1)
-        return self.feature_drift(SCORE, profile) / (self.limits.prediction_drift / share + extra)
+    def judge_predictions(self, profile: Profile, share: float = 1.0) -> Reading:
+        """Prediction drift against its limit."""
+        extra = self._allowance([SCORE], [1.0], profile.rows, 1)
+        return Reading(self.feature_drift(SCORE, profile), self.limits.prediction_drift / share + extra)
 
-    def feature_score(self, name: str, profile: Profile, share: float = 1.0) -> float:
-        """Drift of one feature / limit."""
-        extra = self._allowance([name], [1.0], profile, len(self.importance))
-        return self.feature_drift(name, profile) / (self.limits.features[name] / share + extra)
+    def judge_feature(self, name: str, profile: Profile, share: float = 1.0) -> Reading:
+        """Drift of one feature against its limit."""
+        extra = self._allowance([name], [1.0], profile.rows, len(self.importance))
+        return Reading(self.feature_drift(name, profile), self.limits.features[name] / share + extra)
 
-    def quality_score(self, outcomes: Outcomes) -> float:
-        """Calibration loss / limit."""
-        cells = int((outcomes.rows > 0).sum())
-        extra = loss_allowance(cells, outcomes.total, self.limits.labelled_rows, self.limits.sensitivity)
-        return outcomes.loss() / (self.limits.quality_loss + extra)
+    def judge_slice(self, counts: Counts, usual: Counts, slices: int, share: float = 1.0) -> Reading:
+        """Drift of the predictions of one slice against the limit of all predictions, and what chance adds to it.
 
-    def _allowance(self, names: list[str], weights: list[float], profile: Profile, shared: int) -> float:
-        """What a window with few rows may differ more; ``shared`` features divide the false-alarm rate."""
+        Args:
+            counts, usual: the slice's predictions in the cells of the score, now and in the reference.
+            slices: how many slices share the false-alarm rate.
+        """
+        extra = self._allowance([SCORE], [1.0], int(counts.sum()), slices)
+        return Reading(jensen_shannon(counts, usual), self.limits.prediction_drift / share + extra)
+
+    def judge_estimate(self, profile: Profile, share: float = 1.0) -> Reading | None:
+        """Rise of the estimated log-loss against its limit; None if the baseline has none.
+
+        A mean of fewer rows and days scatters more, with the square root of their number.
+        """
+        estimated, usual, limit = self.estimate(profile), self.usual, self.limits.estimated_loss
+        if estimated is None or usual is None or limit is None:
+            return None
+        rise = max(0.0, estimated.log_loss - usual.log_loss)
+        return Reading(rise, limit * math.sqrt(max(1.0, 1 / share, self.limits.rows / profile.rows)))
+
+    def judge_quality(self, outcomes: Outcomes) -> Reading:
+        """Calibration loss against its limit."""
+        extra = loss_allowance(outcomes.occupied, outcomes.total, self.limits.labelled_rows, self.limits.sensitivity)
+        return Reading(outcomes.loss(), self.limits.quality_loss + extra)
+
+    def _allowance(self, names: list[str], weights: list[float], rows: int, shared: int) -> float:
+        """What few rows may differ more; ``shared`` looks divide the false-alarm rate."""
         freedoms = [int((self.reference.counts[name] > 0).sum()) - 1 for name in names]
         limits = self.limits
-        return divergence_allowance(freedoms, weights, profile.rows, limits.rows, limits.sensitivity / shared)
+        return divergence_allowance(freedoms, weights, rows, limits.rows, limits.sensitivity / shared)
 
 
 @dataclass(frozen=True)
@@ -170,6 +222,7 @@ def build_baseline(
         reference=_with_scores(inputs, _scored(bins, score_bins, predictions, schema)),
         limits=_limits(draft, days, scored, outcomes, windowing),
         outcomes=count_outcomes(predictions[schema.label], predictions[SCORE]),
+        steady=steady_columns(bins, days),
     )
 
 
@@ -200,6 +253,11 @@ def _limits(
     counts = [profile.counts[SCORE] for profile in scored]
     everything = np.sum(counts, axis=0)
     runs = [np.sum(run, axis=0) for run in runs_of(counts, windowing.smoothing)]
+    known = sum(outcomes, start=NO_OUTCOMES)
+    losses = [
+        known.estimate(np.sum(run, axis=0)).log_loss - known.performance().log_loss
+        for run in runs_of([profile.probabilities for profile in scored], windowing.smoothing)
+    ]
     # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
     share = windowing.sensitivity / len(draft.importance)
     return Limits(
@@ -212,6 +270,7 @@ def _limits(
         sensitivity=windowing.sensitivity,
         rows=int(np.median([span.rows for span in spans])),
         labelled_rows=int(np.median([block.total for block in outcomes])) * windowing.smoothing,
+        estimated_loss=rise_limit(losses, windowing.sensitivity),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol
@@ -53,11 +53,13 @@ class NumericBins:
     origin: float = 0.0
     step: float = 1.0
     """Moments are kept in whole steps from the origin, so that their sums are exact; a power of two."""
+    whole: bool = False
+    """Whether values are whole numbers; cells are then named by the numbers in them."""
 
     @property
     def labels(self) -> list[str]:
-        names = [_name(edge) for edge in self.edges]
-        inner = [f"{a} to {b}" for a, b in pairwise(names)]
+        names = [edge_name(edge) for edge in self.edges]
+        inner = [_span(a, b) if self.whole else f"{edge_name(a)} to {edge_name(b)}" for a, b in pairwise(self.edges)]
         return [f"below {names[0]}", *inner, f"above {names[-1]}", "missing"]
 
     def count(self, values: np.ndarray[Any, Any]) -> Counts:
@@ -115,7 +117,7 @@ def fit_bins(feature: Feature, values: np.ndarray[Any, Any]) -> Bins:
     """Bins for one feature from its training values."""
     if feature.is_category:
         return fit_categories(values)
-    return fit_numeric(values, feature.low, feature.high)
+    return replace(fit_numeric(values, feature.low, feature.high), whole=feature.type == "integer")
 
 
 def fit_categories(values: np.ndarray[Any, Any]) -> CategoryBins:
@@ -162,15 +164,22 @@ def _unseen(low: float | None, high: float | None) -> NumericBins:
     return NumericBins((lowest, largest if high is None else high))
 
 
-def _name(edge: float) -> str:
+def edge_name(edge: float) -> str:
+    """An edge for people."""
     # The value just below zero is zero to people.
     return "0" if abs(edge) < 1e-300 else f"{edge:.6g}"
+
+
+def _span(low: float, high: float) -> str:
+    """The whole numbers in ``(low, high]``."""
+    first, last = math.floor(low) + 1, math.floor(high)
+    return f"{last}" if first >= last else f"{first} to {last}"
 
 
 def bins_to_dict(bins: Bins) -> dict[str, Any]:
     """Plain form for JSON."""
     if isinstance(bins, NumericBins):
-        return {"edges": list(bins.edges), "origin": bins.origin, "step": bins.step}
+        return {"edges": list(bins.edges), "origin": bins.origin, "step": bins.step, "whole": bins.whole}
     if isinstance(bins, CategoryBins):
         return {"values": list(bins.values), "rare": list(bins.rare)}
     raise TypeError(f"unknown bins {type(bins).__name__}")
@@ -179,7 +188,9 @@ def bins_to_dict(bins: Bins) -> dict[str, Any]:
 def bins_from_dict(value: Mapping[str, Any]) -> Bins:
     """The other way round; ``rare``, ``origin`` and ``step`` are new in format 2. Raises KeyError for other forms."""
     if "edges" in value:
-        return NumericBins(tuple(value["edges"]), value.get("origin", 0.0), value.get("step", 1.0))
+        return NumericBins(
+            tuple(value["edges"]), value.get("origin", 0.0), value.get("step", 1.0), value.get("whole", False)
+        )
     return CategoryBins(tuple(value["values"]), tuple(value.get("rare", ())))
 
 

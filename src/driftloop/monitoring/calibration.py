@@ -46,6 +46,19 @@ def block_limit(statistics: Sequence[float], sensitivity: float) -> float:
     return float(np.exp(logs.mean() + quantile * logs.std(ddof=1) * np.sqrt(1 + 1 / n)))
 
 
+def rise_limit(statistics: Sequence[float], sensitivity: float) -> float:
+    """How far above zero a further block lies with probability ``sensitivity`` if nothing changed.
+
+    For differences, which may be negative: the prediction interval of one more normal observation around zero. Raises
+    ValueError for fewer than five blocks.
+    """
+    if len(statistics) < MIN_BLOCKS:
+        raise ValueError(f"{len(statistics)} time blocks are too few to set a limit; at least {MIN_BLOCKS} are needed")
+    n = len(statistics)
+    spread = float(np.sqrt(np.mean(np.square(statistics)) * n / (n - 1)))
+    return max(1e-9, _student_quantile(1 - sensitivity, n - 1) * spread * float(np.sqrt(1 + 1 / n)))
+
+
 def _student_quantile(p: float, df: int) -> float:
     z = NormalDist().inv_cdf(p)
     terms = (

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from driftloop.spec.catalog import INSTANCE_TYPES, TRAINING_IMAGES
+from driftloop.spec.sizes import Size
 from driftloop.spec.units import Duration, Length, Percent, write_duration
 
 # SageMaker names cannot end in a hyphen, and an IAM role name (64 characters) must hold the model, purpose and region.
@@ -198,6 +199,9 @@ class Monitoring(_Part):
     )
     datapoints: int = Field(3, ge=1, le=10, description="Windows at or over the limit that raise the alarm ...")
     of: int = Field(3, ge=1, le=10, description="... among this many.")
+    spark_above: Size | None = Field(
+        None, description="Backfills of more captured data than this run on Spark, for which a job is deployed."
+    )
 
     @model_validator(mode="after")
     def _periods_fit(self) -> Monitoring:
@@ -255,6 +259,9 @@ class ModelSpec(_Part):
     def _name_is_free(self) -> ModelSpec:
         if self.name in RESERVED_NAMES:
             raise _fault(("name",), f"{self.name!r} is the name of driftloop's own stack; give the model another one")
+        if self.name.endswith("_profile"):
+            # The model without this ending may have a pipeline of this one's name.
+            raise _fault(("name",), f"{self.name!r} ends like the pipelines that profile; give the model another one")
         return self
 
     @model_validator(mode="after")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftloop.data import capture as module
-from driftloop.data.capture import Decoded, decode_capture
+from driftloop.data.capture import MAX_LINE, Decoded, decode_capture
+from driftloop.data.decoded import join_decoded
 from tests.fakes.examples import SCHEMA, capture, payload, record, traffic
 
 GOOD = record("t1,2026-03-02T10:00:00Z,north,1.5\nt2,2026-03-02T11:00:00Z,,\n", "0.25\n0.75\n")
@@ -18,7 +19,7 @@ ROW = "t1,2026-03-02T10:00:00Z,north,1.5"
 
 
 def _decode(*lines: bytes) -> Decoded:
-    return decode_capture(SCHEMA, lines)
+    return join_decoded(list(decode_capture(SCHEMA, lines)))
 
 
 def _reason(line: bytes) -> str:
@@ -40,13 +41,16 @@ def test_a_good_record(encoding: str) -> None:
     assert columns["score"].tolist() == [0.25, 0.75]
 
 
-def test_no_lines_and_empty_lines_give_typed_columns_of_length_zero() -> None:
-    for lines in ([], [b"\n", b"  \r\n"]):
-        decoded = _decode(*lines)
-        assert decoded.quarantined == []
-        assert {name: values.dtype.kind for name, values in decoded.columns.items()} == {
-            "trip": "O", "departure": "M", "line": "O", "delay": "f", "score": "f",
-        }  # fmt: skip
+def test_blank_lines_give_typed_columns_of_length_zero() -> None:
+    decoded = _decode(b"\n", b"  \r\n")
+    assert decoded.quarantined == []
+    assert {name: values.dtype.kind for name, values in decoded.columns.items()} == {
+        "trip": "O", "departure": "M", "line": "O", "delay": "f", "score": "f",
+    }  # fmt: skip
+
+
+def test_an_object_without_anything_has_no_part() -> None:
+    assert list(decode_capture(SCHEMA, [])) == list(decode_capture(SCHEMA, [b""])) == []
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,8 @@ def test_no_lines_and_empty_lines_give_typed_columns_of_length_zero() -> None:
         pytest.param(b"\xff\xfe{\x00}\x00", id="utf-16-garbage"),
         pytest.param(record(ROW, "0.5", "BASE64").replace(b'"dDE', b'"*!*'), id="base64-garbage"),
         pytest.param(record(ROW, "0.5", "BASE64").replace(b'"dDE', b'"/w=='), id="base64-padding-inside"),
-        pytest.param(GOOD.replace(b'"CSV"', b'"JSON"'), id="other-encoding"),
+        pytest.param(GOOD.replace(b'"CSV"', b'"EXCEL"'), id="other-encoding"),
+        pytest.param(GOOD.replace(b'"mode"', b'"data"', 1), id="data-twice"),
         pytest.param(GOOD.replace(b'"CSV"', b'["CSV"]'), id="encoding-not-text"),
         pytest.param(record('t1,"2026', "0.5"), id="open-quote"),
         pytest.param(record("t1," + "x" * 200_000, "0.5"), id="cell-longer-than-csv-allows"),
@@ -138,10 +143,26 @@ def test_line_and_offset_lead_back_to_what_was_refused(end: bytes) -> None:
     assert decoded.rows == 4
 
 
-def test_an_oversized_record_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_LINE", 1000)
-    line = record("\n".join([ROW] * 50), "\n".join(["0.5"] * 50))
-    assert _reason(line) == f"record of {len(line)} bytes is larger than 1000"
+@pytest.mark.parametrize("block", [100_000, 1 << 20, 1 << 26])
+def test_an_oversized_record_is_refused_alone(block: int) -> None:
+    line = record(ROW + " " * (2 * MAX_LINE), "0.5")
+    content = GOOD + line + GOOD
+    decoded = _decode(*(content[place : place + block] for place in range(0, len(content), block)))
+    assert decoded.rows == 4
+    (refused,) = decoded.quarantined
+    assert refused.reason == f"record of {len(line)} bytes is larger than {MAX_LINE}"
+    assert (refused.line, refused.offset, refused.content) == (2, len(GOOD), line[:500].decode())
+
+
+def test_what_never_ends_is_not_held_in_memory() -> None:
+    block = bytes(1 << 20).replace(b"\0", b"x")
+    tracemalloc.start()
+    try:
+        decoded = _decode(*(block for _ in range(100)))
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_LINE
+    finally:
+        tracemalloc.stop()
+    assert [q.reason for q in decoded.quarantined] == [f"record of {100 << 20} bytes is larger than {MAX_LINE}"]
 
 
 def test_quarantine_keeps_only_the_start_of_what_was_refused() -> None:
@@ -152,7 +173,7 @@ def test_quarantine_keeps_only_the_start_of_what_was_refused() -> None:
 
 def test_a_whole_file() -> None:
     columns = traffic(100)
-    decoded = decode_capture(SCHEMA, capture(columns).splitlines(keepends=True))
+    decoded = _decode(capture(columns))
     assert decoded.quarantined == []
     for name in (*SCHEMA.payload, "score"):
         np.testing.assert_array_equal(decoded.columns[name], columns[name])
@@ -176,7 +197,7 @@ def _mixtures() -> st.SearchStrategy[list[bytes]]:
 @given(_mixtures())
 def test_nothing_is_lost_whatever_is_captured(lines: list[bytes]) -> None:
     """Every line that is not blank is counted, quarantined, or both; and what is counted can be kept."""
-    decoded = decode_capture(SCHEMA, lines)
+    decoded = _decode(*(line.rstrip(b"\n") + b"\n" for line in lines), b"\n")
     told = {q.line for q in decoded.quarantined}
     silent = [n for n, line in enumerate(lines, start=1) if line.strip() and n not in told]
     assert decoded.rows >= len(silent)

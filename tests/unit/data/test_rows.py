@@ -99,7 +99,7 @@ def test_a_file_of_other_columns_is_refused(content: bytes) -> None:
 
 def test_no_files_give_no_rows() -> None:
     assert {name: len(values) for name, values in read_rows(SCHEMA, [], label=True).items()} == dict.fromkeys(
-        (*NAMES, "late"), 0
+        (*NAMES, "late", "object"), 0
     )
 
 

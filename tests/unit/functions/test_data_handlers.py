@@ -61,7 +61,7 @@ def test_the_loop_of_data(serving: Account, context: Context, capsys: pytest.Cap
     answer = detect_drift({"model": ex.NAME}, context)
     assert answer == {"verdict": "stable", "reasons": ["every score is below its limit"]}
     scores = _metrics(capsys.readouterr().out)
-    assert set(scores) == {Metric.INPUT_DRIFT, Metric.PREDICTION_DRIFT}
+    assert set(scores) == {Metric.INPUT_DRIFT, Metric.PREDICTION_DRIFT, Metric.ESTIMATED_LOSS}
     assert all(0 < score < 1 for score in scores.values())
     assert serving.keys("reports/") == [f"reports/{ex.NAME}/2026-03-02T00:00:00Z.json"]
 

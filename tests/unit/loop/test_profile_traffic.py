@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import pytest
 
+from driftloop.data import capture, lines
 from driftloop.data.rows import read_rows
-from driftloop.loop import sources
+from driftloop.loop import profile_traffic
 from driftloop.loop.sources import Source
 from driftloop.monitoring.profile import Profile, merge, profile_columns
 from driftloop.ports import NotFoundError, RetryableError, TerminalError
@@ -92,12 +95,51 @@ def test_an_object_of_nothing_but_garbage_writes_no_shard(world: World) -> None:
     assert world.objects.keys(ex.LIVE, "shards/") == world.objects.keys(ex.LIVE, "rows/") == []
 
 
-def test_an_oversized_object_is_refused_unread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_BYTES", 100)
-    source = world.captured(ex.traffic(5))
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """An object of many parts, as objects beyond 16 MiB are."""
+    monkeypatch.setattr(capture, "PART", 3000)
+    monkeypatch.setattr(lines, "PIECE", 1000)
+    monkeypatch.setattr(profile_traffic, "HELD_CELLS", 200)
+    good = ex.capture(ex.traffic(300)).splitlines(keepends=True)
+    return b"".join(line + b"garbage\n" for line in good)
+
+
+def test_a_large_object_is_written_part_by_part(world: World, large: bytes) -> None:
+    source = world.arrived(f"capture/{ex.BASE}/AllTraffic/2026/03/02/10/a.jsonl", large)
+    batch = world.profile(source)
+    bad = large.count(b"garbage")
+    assert (batch.counted[ex.NAME], batch.quarantined[ex.NAME]) == (300, bad)
+    places = sorted((q["line"], q["offset"]) for q in world.quarantined("capture"))
+    assert [line for line, _ in places] == list(range(2, 2 * bad + 1, 2))
+    assert all(large[offset:].startswith(b"garbage") for _, offset in places)
+    assert len(world.objects.keys(ex.LIVE, "shards/")) == 1
+    columns = ex.traffic(300)
+    bins = ex.baseline().bins
+    assert merge(bins, _shards(world)).to_dict() == profile_columns(bins, columns, ex.SCHEMA).to_dict()
+    keys = world.objects.keys(ex.LIVE, f"rows/{ex.NAME}/{DAY}/")
+    assert len(keys) > 1
     world.profile(source)
-    assert world.quarantined("capture")[0]["reason"] == f"object of {source.size} bytes is larger than 100"
-    assert world.objects.reads[source.key] == 0
+    assert world.objects.keys(ex.LIVE, f"rows/{ex.NAME}/{DAY}/") == keys
+    kept = read_rows(ex.SCHEMA, [world.objects.read(ex.LIVE, key) for key in [*keys, *keys]])
+    assert sorted(kept["trip"]) == sorted(columns["trip"])
+
+
+def test_an_object_that_breaks_off_is_not_counted(world: World, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = world.arrived(f"capture/{ex.BASE}/AllTraffic/2026/03/02/10/a.jsonl", large)
+    whole = world.objects.blocks
+
+    def breaks_off(*where: str) -> Iterator[bytes]:
+        yield from islice(whole(*where), 20)
+        raise ConnectionError
+
+    batch = world.traffic_batch()
+    monkeypatch.setattr(world.objects, "blocks", breaks_off)
+    with pytest.raises(ConnectionError):
+        batch.add(source)
+    batch.flush()
+    assert batch.counted[ex.NAME] == 0
+    assert world.objects.keys(ex.LIVE, "shards/") == []
 
 
 def test_before_the_first_version_traffic_waits() -> None:

@@ -75,10 +75,10 @@ class World:
         """A capture object arrives."""
         return self.arrived(f"capture/{base}/AllTraffic/2026/03/02/10/{name}.jsonl", ex.capture(columns))
 
-    def arrived(self, key: str, content: bytes) -> Source:
+    def arrived(self, key: str, content: bytes, uploaded: str = "") -> Source:
         """Any object arrives in the live bucket."""
         version = self.objects.put(ex.LIVE, key, content)
-        return Source(ex.LIVE, key, version, "etag", len(content))
+        return Source(ex.LIVE, key, version, "etag", len(content), uploaded)
 
     def profile(self, *sources: Source) -> TrafficBatch:
         """One invocation of profile_traffic."""

@@ -24,8 +24,10 @@ def test_thin_windows_rarely_alarm(rows: int) -> None:
         columns = traffic(rows, days=2, seed=1000 + seed)
         profile = profile_columns(BASELINE.bins, columns, SCHEMA)
         labelled = traffic(rows, days=2, seed=5000 + seed)
-        quality = BASELINE.quality_score(count_outcomes(labelled["late"], labelled["score"]))
-        alarms += np.array([BASELINE.input_score(profile), BASELINE.prediction_score(profile), quality]) >= 1
+        quality = BASELINE.judge_quality(count_outcomes(labelled["late"], labelled["score"])).score
+        alarms += (
+            np.array([BASELINE.judge_inputs(profile).score, BASELINE.judge_predictions(profile).score, quality]) >= 1
+        )
     inputs, predictions, quality_alarms = (alarms / trials).tolist()
     assert inputs <= 0.03
     assert predictions <= 0.05
@@ -36,8 +38,8 @@ def test_thin_windows_rarely_alarm(rows: int) -> None:
 def test_thin_windows_still_show_a_real_change(rows: int) -> None:
     for seed in range(20):
         columns = traffic(rows, seed=seed, shift=10)
-        assert BASELINE.input_score(profile_columns(BASELINE.bins, columns, SCHEMA)) > 1
-        assert BASELINE.feature_score("delay", profile_columns(BASELINE.bins, columns, SCHEMA)) > 1
+        assert BASELINE.judge_inputs(profile_columns(BASELINE.bins, columns, SCHEMA)).score > 1
+        assert BASELINE.judge_feature("delay", profile_columns(BASELINE.bins, columns, SCHEMA)).score > 1
 
 
 @pytest.mark.parametrize("rows", [200, 201, 10**6])

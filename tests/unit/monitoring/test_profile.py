@@ -184,3 +184,10 @@ def test_the_type_of_a_feature_decides_its_bins() -> None:
     columns = traffic(50)
     assert isinstance(fit_bins(Feature("line", "category"), columns["line"]), CategoryBins)
     assert isinstance(fit_bins(Feature("delay", "integer"), columns["delay"]), NumericBins)
+
+
+def test_cells_of_whole_numbers_are_named_by_the_numbers() -> None:
+    hours = fit_bins(Feature("hour", "integer", 0, 23), np.repeat(np.arange(24.0), 10))
+    assert hours.labels[:4] == ["below 0", "0 to 2", "3 to 4", "5 to 7"]
+    weekdays = fit_bins(Feature("weekday", "integer", 0, 6), np.repeat(np.arange(7.0), 10))
+    assert weekdays.labels == ["below 0", *"0123456", "above 6", "missing"]

@@ -10,9 +10,10 @@ import pytest
 
 from driftloop.data.schema import Columns
 from driftloop.data.windows import Window
+from driftloop.monitoring.assessment import Labelled, assess
 from driftloop.monitoring.outcomes import Outcomes, count_outcomes
 from driftloop.monitoring.profile import profile_columns
-from driftloop.monitoring.report import DriftReport, Verdict, assess
+from driftloop.monitoring.report import DriftReport, Verdict
 from tests.fakes.examples import NAME, SCHEMA, START, baseline, traffic
 
 BASELINE = baseline()  # limits for two days of 200 rows
@@ -26,8 +27,9 @@ def _day(seed: int, rows: int = 200, shift: float = 0.0) -> Columns:
 def _assess(*windows: Columns, outcomes: Outcomes | None = None, smoothing: int = 2) -> DriftReport:
     """Oldest first, the judged one last."""
     profiles = [profile_columns(BASELINE.bins, columns, SCHEMA) for columns in windows]
+    labelled = Labelled(outcomes, 0.5) if outcomes else None
     return assess(
-        BASELINE, profiles, outcomes, model=NAME, version=3, window=WINDOW, min_rows=20, smoothing=smoothing
+        BASELINE, profiles, labelled, model=NAME, version=3, window=WINDOW, min_rows=20, smoothing=smoothing
     )  # fmt: skip
 
 
@@ -67,7 +69,13 @@ def test_moved_predictions_are_a_shift() -> None:
     days = [{**_day(seed), "score": np.sqrt(_day(seed)["score"])} for seed in (4, 5)]
     report = _assess(*days)
     assert report.verdict is Verdict.SHIFTED
-    assert report.reasons == [f"predictions moved {report.prediction_drift:.2f} times as far as the limit"]
+    assert report.reasons == [
+        f"predictions moved {report.prediction_drift:.2f} times as far as the limit",
+        f"the log-loss to expect of these predictions rose {report.estimated_loss:.2f} times as far as the limit",
+    ]
+    assert report.estimated is not None
+    assert report.usual is not None
+    assert report.estimated.log_loss > report.usual.log_loss
 
 
 def test_lost_calibration_is_a_shift() -> None:
@@ -86,9 +94,9 @@ def test_lost_calibration_is_a_shift() -> None:
     [
         ("delay", np.nan, "delay is missing in 80% of rows (usually 0.0%)"),
         ("line", "", "line is missing in 80% of rows (usually 0.0%)"),
-        ("delay", -999.0, "delay is outside what can be real in 80% of rows"),
-        ("delay", 100.1, "delay is outside what can be real in 80% of rows"),
-        ("line", "NORTH", "line is a category that training did not know in 80% of rows"),
+        ("delay", -999.0, "delay is outside what can be real (0 to 100) in 80% of rows"),
+        ("delay", 1000.1, "delay is outside what can be real (0 to 100) in 80% of rows"),
+        ("line", "NORTH", "line has known names with another case in 80% of rows: 'NORTH'"),
     ],
 )
 def test_a_broken_feed_is_not_a_shift(name: str, value: object, reason: str) -> None:
@@ -102,7 +110,8 @@ def test_a_broken_feed_is_not_a_shift(name: str, value: object, reason: str) -> 
 def test_what_training_never_saw_but_can_be_real_is_a_shift() -> None:
     hottest = float(traffic(6000, days=30, seed=99)["delay"].max())
     assert hottest < 95  # the declared range ends at 100
-    report = _assess(*(_break(_day(seed), "delay", 99.0, 0.8) for seed in (4, 5)))
+    heat = np.linspace(hottest + 1, 99.0, 160)
+    report = _assess(*(_break(_day(seed), "delay", heat, 0.8) for seed in (4, 5)))
     assert report.verdict is Verdict.SHIFTED
     assert report.features[0].name == "delay"
     assert report.features[0].cells[-3:] == [f"{hottest:.6g} to 100", "above 100", "missing"]
@@ -127,7 +136,7 @@ def test_broken_windows_do_not_count_among_the_several() -> None:
 
 def test_limits_rise_with_what_is_left_out() -> None:
     broken, empty, thin = _break(_day(3), "delay", np.nan, 0.8), _day(3, rows=1), _day(3, rows=19)
-    whole = BASELINE.input_score(profile_columns(BASELINE.bins, traffic(400, days=2, seed=5), SCHEMA))
+    whole = BASELINE.judge_inputs(profile_columns(BASELINE.bins, traffic(400, days=2, seed=5), SCHEMA)).score
     for left_out in (broken, empty, thin):
         report = _assess(left_out, traffic(400, seed=5))
         assert report.input_drift == pytest.approx(whole / 2)

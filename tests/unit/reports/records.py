@@ -17,10 +17,11 @@ from driftloop.data.capture import SCORE
 from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.windows import DAY, Window, iso, to_numpy
+from driftloop.monitoring.assessment import Labelled, assess
 from driftloop.monitoring.baseline import Baseline, Windowing, build_baseline
 from driftloop.monitoring.outcomes import NO_OUTCOMES, Outcomes, count_outcomes
 from driftloop.monitoring.profile import Profile, profile_columns
-from driftloop.monitoring.report import DriftReport, assess
+from driftloop.monitoring.report import DriftReport
 
 FIRST = datetime(2013, 6, 1, tzinfo=UTC)
 HISTORY, HOLDOUT, COOLDOWN, MARGIN = 60, 7, 14, 0.002
@@ -100,7 +101,8 @@ class _Run:
         baseline = self.champion.baseline
         self.profiles.append(profile_columns(baseline.bins, rows | {SCORE: served}, SCHEMA))
         fresh = window.end - self.champion.since < DAY * WINDOWING.smoothing
-        recent = None if fresh else sum(self.outcomes[-WINDOWING.smoothing :], start=NO_OUTCOMES)
+        outcomes = sum(self.outcomes[-WINDOWING.smoothing :], start=NO_OUTCOMES)
+        recent = None if fresh else Labelled(outcomes, 1.0)
         self.reports.append(
             assess(
                 baseline, self.profiles[-WINDOWING.smoothing :], recent, model="flight_delay",

@@ -1,0 +1,1 @@
+"""Programs that run in the peers' own environments: read windows, answer with alarms. They import no driftloop."""

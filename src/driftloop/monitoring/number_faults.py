@@ -1,0 +1,188 @@
+"""Faults of number columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+from driftloop.monitoring.bins import edge_name
+from driftloop.monitoring.change import Change, Numbers, Side, rounded, shape_gap
+from driftloop.monitoring.conversions import CONVERSIONS, Conversion
+from driftloop.monitoring.fault_kinds import BROKEN_SHARE, Fault, FaultKind, became, share_of
+
+_FAR = 8.0
+"""Factor of a conversion, or its offset in deviations, that no change of the world resembles."""
+_ROUGH = 0.1
+"""Largest distance of shapes that two windows of one world have, as far as such wide cells can tell."""
+_JUMP = 6.0
+"""Usual deviations by which a mean jumps, or the factor by which the deviation shrinks, but not in the world."""
+_ALIKE = 0.1
+"""Difference of misfits up to which two conversions cannot be told apart."""
+_COLLAPSE = 30.0
+"""Factor by which a deviation shrinks in the world only where most values are the same anyway."""
+_CLOSE = 0.06
+"""Largest distance of shapes that are the same, as far as their cells can tell, for some hundred rows."""
+
+
+def beyond(changes: Sequence[Change]) -> list[Fault]:
+    """Columns that are mostly outside what can be real."""
+    faults = []
+    for change in changes:
+        if not isinstance(change, Numbers):
+            continue
+        before, after = share_of(change.before, 0, -2), share_of(change.after, 0, -2)
+        if became(before, after):
+            real = f"{edge_name(change.bins.edges[0])} to {edge_name(change.bins.edges[-1])}"
+            reason = (
+                f"{change.name} is outside what can be real ({real}) in {after:.0%} of rows "
+                f"(usually {before:.1%}){_was(change)}"
+            )
+            faults.append(Fault(FaultKind.RANGE, (change.name,), after, reason))
+    return faults
+
+
+def converted(changes: Sequence[Change]) -> list[Fault]:
+    """Columns that a known conversion of units turns back into usual ones."""
+    faults = []
+    for change in changes:
+        if not isinstance(change, Numbers):
+            continue
+        fits = sorted((fit, item.name) for item in CONVERSIONS if (fit := _fit(change, item)) is not None)
+        if fits:
+            (kept, best), _ = fits[0]
+            names = " or ".join(name for (other, misfit), name in fits if other == kept and misfit - best <= _ALIKE)
+            reason = f"{change.name} looks converted, {names}{_was(change)}"
+            faults.append(Fault(FaultKind.UNIT, (change.name,), change.known_share, reason))
+    return faults
+
+
+def swapped(changes: Sequence[Change]) -> list[Fault]:
+    """Pairs of columns that hold each other's values."""
+    moved = [change for change in changes if isinstance(change, Numbers) and change.gap >= 0.1]
+    faults: list[Fault] = []
+    for a, b in combinations(moved, 2):
+        if _are_swapped(a, b) and not any({a.name, b.name} & set(fault.columns) for fault in faults):
+            reason = f"{a.name} and {b.name} are swapped: each holds what is usual for the other{_was(a)}"
+            faults.append(Fault(FaultKind.SWAPPED, (a.name, b.name), min(a.known_share, b.known_share), reason))
+    return faults
+
+
+def _was(change: Numbers) -> str:
+    if change.now is None or change.usual is None:
+        return ""
+    now, usual = change.now, change.usual
+    return (
+        f": mean {now.mean:.4g}, from {now.low:.4g} to {now.high:.4g} "
+        f"(usually mean {usual.mean:.4g}, from {usual.low:.4g} to {usual.high:.4g})"
+    )
+
+
+def _fit(change: Numbers, conversion: Conversion) -> tuple[int, float] | None:
+    """How badly a conversion explains the change, the smaller the better; None if it does not."""
+    now, usual = change.now, change.usual
+    if now is None or usual is None or not change.varies:
+        return None
+    back = now.back(conversion)
+    kept = change.digits is not None and rounded((back.low, back.high), change.digits)
+    if change.digits is None:
+        proven = _is_scaled(change, conversion, back, usual)
+    else:
+        proven = kept and (change.has_new_digits or (conversion.offset < 0 and _is_coarser(change, back, usual)))
+    far = _is_far(change, conversion, now, usual)
+    if not (proven or far) or not _resembles(back, usual, most=4.0 if far else 2.5):
+        return None
+    misfit = abs(back.mean - usual.mean) / usual.deviation + abs(math.log(back.deviation / usual.deviation))
+    return (0 if kept else 1, misfit)
+
+
+def _is_coarser(change: Numbers, back: Side, usual: Side) -> bool:
+    """Whether values lost a decimal and moved far, to where converting back makes them quite usual.
+
+    The trace of Celsius where Fahrenheit was expected: thermometers round to whole tenths of Celsius.
+    """
+    now, digits = change.now, change.digits
+    coarser = now is not None and digits is not None and digits > 0 and rounded((now.low, now.high), digits - 1)
+    return coarser and change.moved >= 2 and abs(back.mean - usual.mean) <= 2 * usual.deviation
+
+
+def _is_far(change: Numbers, conversion: Conversion, now: Side, usual: Side) -> bool:
+    """Whether both the conversion and the change are larger than changes of the world are."""
+    new = change.novelty >= BROKEN_SHARE
+    # Few values at the ends for their deviation: a filler in many rows, not a unit in all.
+    spike = now.width < 0.4 * usual.width
+    if spike or change.gap_after(conversion) > _ROUGH:
+        return False
+    if conversion.factor * _FAR <= 1:
+        collapsed = now.deviation * _COLLAPSE <= usual.deviation and change.usual_share < BROKEN_SHARE
+        return collapsed or (new and now.deviation * _JUMP <= usual.deviation)
+    far = conversion.factor >= _FAR or abs(conversion.offset) >= _FAR * usual.deviation
+    return far and new and change.moved >= _JUMP
+
+
+def _is_scaled(change: Numbers, conversion: Conversion, back: Side, usual: Side) -> bool:
+    """Whether numbers without rounding are the usual ones in another unit, to the accuracy of a window."""
+    moved = change.moved >= 1.5 and change.gap >= 0.3
+    # Rows of one day that have much in common have narrow tails; rows that do not, such as these, have wide ones.
+    wide = back.width >= 0.6 * usual.width
+    return moved and wide and _equals(back, usual, change.known_rows) and change.gap_after(conversion) <= _CLOSE
+
+
+def _are_swapped(a: Numbers, b: Numbers) -> bool:
+    """Whether each could be the other, and neither what it should be."""
+    if not (_holds(a, b, 3.5) and _holds(b, a, 3.5)):
+        return False
+    if any(share_of(x.after, 0, -2) >= BROKEN_SHARE or x.has_new_digits for x in (a, b)):
+        return True
+    if _is_strange(a) and _is_strange(b):
+        return _holds(a, b, 2.5) and _holds(b, a, 2.5)
+    return _is(a, b) and _is(b, a)
+
+
+def _is_strange(change: Numbers) -> bool:
+    """Whether values are where the column hardly ever was, or all the same."""
+    return change.novelty >= BROKEN_SHARE or (change.only is not None and change.usual_share < BROKEN_SHARE)
+
+
+def _holds(one: Numbers, other: Numbers, most: float) -> bool:
+    """Whether a column's values could be a usual window of the other."""
+    if one.now is None or other.usual is None:
+        return False
+    if other.digits is not None and not rounded((one.now.low, one.now.high), other.digits):
+        return False
+    if one.now.low == one.now.high:
+        return other.usual_at(one.now.low) >= BROKEN_SHARE
+    return _resembles(one.now, other.usual, least=0, most=most, widest=6)
+
+
+def _is(one: Numbers, other: Numbers) -> bool:
+    """Whether a column is distributed as the other usually is, and not as itself."""
+    if one.now is None or other.usual is None or not one.now.deviation:
+        return False
+    alike = one.gap >= 0.2 and _equals(one.now, other.usual, one.known_rows)
+    return alike and shape_gap(one.bins.edges, one.after, other.bins.edges, other.before) <= _CLOSE
+
+
+def _resembles(side: Side, usual: Side, *, least: float = 1 / 12, most: float, widest: float = 2) -> bool:
+    """Whether numbers could be a usual window: days differ from each other, so widely taken.
+
+    Args:
+        least, widest: bounds of their deviation, in usual deviations.
+        most: distance of the means, at most; in usual deviations.
+    """
+    reach = max(usual.deviation, (usual.high - usual.low) / 4)
+    lowest = max(usual.low - reach, 0.0 if usual.low >= 0 else -math.inf)
+    return (
+        abs(side.mean - usual.mean) <= most * usual.deviation
+        and least * usual.deviation <= side.deviation <= widest * usual.deviation
+        and lowest <= side.low
+        and side.high <= usual.high + reach
+    )
+
+
+def _equals(side: Side, usual: Side, rows: int) -> bool:
+    """Whether mean and deviation are the usual ones, as exactly as so many independent rows tell (three in a thousand
+    windows lie outside)."""
+    error = 3 / math.sqrt(rows)
+    near = abs(side.mean - usual.mean) <= error * usual.deviation
+    return near and abs(math.log(side.deviation / usual.deviation)) <= error / math.sqrt(2)

@@ -38,6 +38,7 @@ class Catalog:
             "psi_0.2": lambda: Psi(gated=gated),
             "psi_0.2_half": lambda: Psi("psi_0.2_half", 0.5, gated),
             "driftloop": Driftloop,
+            "driftloop_again": lambda: Driftloop("driftloop_again", again=True),
             "driftloop_unlabelled": lambda: Driftloop("driftloop_unlabelled", labels=False),
         }
         if base not in makers:

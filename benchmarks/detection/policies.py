@@ -141,6 +141,8 @@ class Driftloop:
     labels: bool = True
     """False: as if no label ever came."""
     gated: bool = True
+    again: bool = False
+    """Ask in every window in which an alarm stands, and not only when it is raised."""
     reports: list[DriftReport] = field(default_factory=list)
     _profiles: dict[tuple[str, Window], Profile] = field(default_factory=dict)
     _values: dict[str, list[float | None]] = field(default_factory=dict)
@@ -152,15 +154,16 @@ class Driftloop:
     def judge(self, seen: Evidence) -> Judgement:
         report = self.report(seen)
         self.reports.append(report)
-        raised = []
-        for signal, value in SIGNALS.items():
-            if signal in seen.stream.spec["retraining"]["on"]:
-                state = self._states.get(signal, State.OK)
-                self._states[signal] = self._next(seen, signal, value(report))
-                if state is not State.ALARM and self._states[signal] is State.ALARM:
-                    raised.append(signal)
+        asking = [signal for signal in SIGNALS if signal in seen.stream.spec["retraining"]["on"]]
+        asking = [signal for signal in asking if self._rings(seen, signal, SIGNALS[signal](report))]
         alarm = State.ALARM in self._states.values()
-        return Judgement(alarm, Trigger(raised[0]) if raised else None, "; ".join(report.reasons))
+        return Judgement(alarm, Trigger(asking[0]) if asking else None, "; ".join(report.reasons))
+
+    def _rings(self, seen: Evidence, signal: str, value: float | None) -> bool:
+        """Move one alarm on; True if it asks for a retraining."""
+        before = self._states.get(signal, State.OK)
+        now = self._states[signal] = self._next(seen, signal, value)
+        return now is State.ALARM and (self.again or before is not State.ALARM)
 
     def report(self, seen: Evidence) -> DriftReport:
         """As the detecting function makes it."""

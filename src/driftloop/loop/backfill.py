@@ -10,20 +10,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from driftloop.loop.baselines import load_baseline
 from driftloop.loop.profile_traffic import TrafficBatch
 from driftloop.loop.sources import Source
 from driftloop.names import VARIANT
-from driftloop.ports import Ledger, Models, NotFoundError, Objects
+from driftloop.ports import Models, NotFoundError, Objects
 
 HOUR = timedelta(hours=1)
 PART_BYTES = 64 * 1024 * 1024
 """Capture objects that are decoded together: as much as the largest single one."""
 PART_OBJECTS = 500
-_NO_LEDGER = cast(Ledger, None)
-"""A batch asks the ledger only for a baseline that it was not given."""
 
 
 class Captures(Protocol):
@@ -85,7 +83,8 @@ class Rebuilder:
 
 def rebuild_part(models: Models, objects: Objects, model: str, baseline_uri: str, part: Sequence[Source]) -> Rebuilt:
     """Rebuild some objects of one hour together. An object that has expired meanwhile is left out."""
-    batch = TrafficBatch(models, _NO_LEDGER, objects, _baselines={model: load_baseline(objects, baseline_uri)})
+    baseline = load_baseline(objects, baseline_uri)
+    batch = TrafficBatch(models, objects, lambda _: baseline)
     present = 0
     for source in part:
         try:

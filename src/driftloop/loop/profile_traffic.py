@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,11 +12,10 @@ import numpy as np
 from driftloop.data.capture import decode_capture
 from driftloop.data.rows import by_date, select, write_rows
 from driftloop.data.schema import Columns, Schema
-from driftloop.loop.baselines import baseline_in_force
 from driftloop.loop.sources import Source, bundle_name, quarantine
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.profile import Profile, profile_columns
-from driftloop.ports import Ledger, Models, Objects
+from driftloop.ports import Models, Objects
 
 Days = dict[str, dict[str, Profile]]
 """Event date -> hour -> profile of one capture object's rows."""
@@ -34,8 +33,9 @@ class TrafficBatch:
     """
 
     models: Models
-    ledger: Ledger
     objects: Objects
+    baseline_of: Callable[[str], Baseline]
+    """Baseline of a model that its traffic is counted against. Raises RetryableError for a model without a version."""
     counted: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
     _days: dict[str, dict[str, Days]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class TrafficBatch:
         model = source.capture_model()
         schema = self.models.get(model).schema
         if model not in self._baselines:
-            self._baselines[model] = baseline_in_force(self.ledger, self.objects, model)
+            self._baselines[model] = self.baseline_of(model)
         self._bucket = source.bucket
         days: Days = {}
         rows = refused = 0

@@ -135,7 +135,11 @@ def _rules(baseline: Baseline, span: _Span, labelled: Labelled | None) -> list[R
             readings.append((RuleName.ESTIMATED_LOSS, estimate, _NATS))
     if labelled is not None:
         readings.append((RuleName.OBSERVED_QUALITY, baseline.judge_quality(labelled.outcomes), _NATS))
-    return [Rule(name, r.value, r.limit, r.score, r.score >= 1, unit) for name, r, unit in readings]
+    # An estimate speaks until labels do: it takes scores at the baseline's word, and labels may say otherwise.
+    silent = {RuleName.ESTIMATED_LOSS} if labelled is not None else set()
+    return [
+        Rule(name, r.value, r.limit, r.score, r.score >= 1 and name not in silent, unit) for name, r, unit in readings
+    ]
 
 
 def _verdict(enough: bool, span: _Span, rules: list[Rule]) -> Verdict:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from driftloop.data.schema import Columns
+from driftloop.loop.baselines import baseline_in_force
 from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.deploy_model import Deployer
 from driftloop.loop.detect_drift import Detector
@@ -61,7 +63,7 @@ class World:
         return Forgetter(self.ledger, self.clock)
 
     def traffic_batch(self) -> TrafficBatch:
-        return TrafficBatch(self.models, self.ledger, self.objects)
+        return TrafficBatch(self.models, self.objects, partial(baseline_in_force, self.ledger, self.objects))
 
     def label_batch(self) -> LabelBatch:
         return LabelBatch(self.models, self.objects, self.clock)

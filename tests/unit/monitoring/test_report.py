@@ -78,6 +78,19 @@ def test_moved_predictions_are_a_shift() -> None:
     assert report.estimated.log_loss > report.usual.log_loss
 
 
+def test_an_estimate_speaks_until_labels_do() -> None:
+    days = [{**_day(seed), "score": np.clip(_day(seed)["score"] * 1.1, 0, 1)} for seed in (4, 5)]
+    alone = _assess(*days)
+    estimate = next(rule for rule in alone.rules if rule.name == "estimated loss")
+    assert estimate.fired == (estimate.score >= 1)
+    assert estimate.score > 1
+    columns = traffic(2000, days=2, seed=5)
+    labelled = _assess(*days, outcomes=count_outcomes(columns["late"], columns["score"]))
+    assert labelled.estimated_loss == alone.estimated_loss
+    assert not any(rule.fired for rule in labelled.rules if rule.name == "estimated loss")
+    assert not any("to expect" in reason for reason in labelled.reasons)
+
+
 def test_lost_calibration_is_a_shift() -> None:
     columns = traffic(2000, days=2, seed=5)
     worse = count_outcomes(columns["late"], np.clip(columns["score"] * 2, 0, 1))

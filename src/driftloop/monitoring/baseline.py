@@ -127,10 +127,13 @@ class Baseline:
         """Input drift against its limit.
 
         ``share`` is how many windows the profile is the sum of, as a share of those that the limits are for. Days that
-        differ by themselves average out in proportion to their number, so the limit of fewer is that much higher.
+        differ by themselves average out in proportion to their number, so the limit of fewer is that much higher; and
+        features that are steady within a window are left out if windows are.
         """
-        extra = self._allowance(list(self.importance), list(self.importance.values()), profile.rows, 1)
-        return Reading(self.input_drift(profile), self.limits.input_drift / share + extra)
+        weights = {name: w for name, w in self.importance.items() if share >= 1 or name not in self.steady}
+        extra = self._allowance(list(weights), list(weights.values()), profile.rows, 1)
+        drift = sum(w * self.feature_drift(name, profile) for name, w in weights.items())
+        return Reading(drift, self.limits.input_drift / share + extra)
 
     def judge_predictions(self, profile: Profile, share: float = 1.0) -> Reading:
         """Prediction drift against its limit."""
@@ -140,7 +143,9 @@ class Baseline:
     def judge_feature(self, name: str, profile: Profile, share: float = 1.0) -> Reading:
         """Drift of one feature against its limit."""
         extra = self._allowance([name], [1.0], profile.rows, len(self.importance))
-        return Reading(self.feature_drift(name, profile), self.limits.features[name] / share + extra)
+        # A week without its Monday has no Mondays: that says nothing of the world.
+        limit = 1.0 if name in self.steady and share < 1 else self.limits.features[name] / share + extra
+        return Reading(self.feature_drift(name, profile), limit)
 
     def judge_slice(self, counts: Counts, usual: Counts, slices: int, share: float = 1.0) -> Reading:
         """Drift of the predictions of one slice against the limit of all predictions, and what chance adds to it.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from driftloop.monitoring.baseline import Baseline, Windowing, build_baseline
+from driftloop.monitoring.profile import profile_columns
 from tests.fakes.examples import SCHEMA, baseline, traffic
 
 WINDOWING = Windowing(86400, 20, 2, 0.01, 7)
@@ -57,3 +60,16 @@ def test_windows_with_too_few_rows_are_no_blocks() -> None:
     columns = traffic(400, days=30)  # 13 rows a day
     with pytest.raises(ValueError, match="0 time blocks are too few"):
         build_baseline(SCHEMA, columns, columns, {"line": 1, "delay": 1}, WINDOWING)
+
+
+def test_a_calendar_is_not_drift_where_windows_are_left_out() -> None:
+    columns = traffic(6000, days=30, seed=99)
+    days = columns["departure"].astype("datetime64[D]").astype(int)
+    columns["line"] = np.array([f"day {number % 7}" for number in days], dtype=object)
+    made = build_baseline(SCHEMA, columns, columns, {"line": 1, "delay": 1}, replace(WINDOWING, smoothing=7))
+    assert made.steady == {"line"}
+    week = profile_columns(made.bins, {name: values[days % 7 != 3] for name, values in columns.items()}, SCHEMA)
+    assert made.feature_drift("line", week) > made.limits.features["line"]
+    assert made.judge_feature("line", week, 6 / 7).score < 1
+    assert made.judge_inputs(week, 6 / 7).score < 1
+    assert made.judge_inputs(week).score > 1

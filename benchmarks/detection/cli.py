@@ -30,6 +30,8 @@ from pipelines.steps.step import StepError
 
 CACHE = Path("build/detection")
 _MONTH = 30 * DAY
+_NAMED = 3
+"""Windows that a peer refused, of which the reason is shown."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -114,6 +116,8 @@ def _replay(
     for name, make in makers.items():
         with display.progress(name, len(windows)) as tick:
             history = replay(workshop, make(), first, windows=windows, tick=tick)
+        for reason in history.refused[:_NAMED]:
+            display.say(f"{name} could not judge a window: {reason}")
         results.append(figures(stream, name, history, changes))
     if options.null_shuffles and makers:
         total = options.null_shuffles * min(options.null_windows, len(windows)) * len(makers)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 _POLICY_COLUMNS = {
-    "rows": "{:,}", "windows": "{}", "alarms": "{}", "retrainings": "{}", "rejected": "{}", "log_loss": "{:.5f}",
+    "rows": "{:,}", "windows": "{}", "alarms": "{}", "refused": "{}", "retrainings": "{}", "rejected": "{}", "log_loss": "{:.5f}",
     "auc": "{:.4f}", "accuracy": "{:.4f}", "delay_windows": "{:.1f}", "changes_missed": "{}", "null_alarm_rate": "{:.2%}",
 }  # fmt: skip
 

@@ -43,6 +43,7 @@ def figures(stream: Stream, name: str, history: History, changes: Sequence[datet
         "rows": int(served.sum()),
         "windows": len(history.windows),
         "alarms": sum(history.alarms),
+        "refused": len(history.refused),
         "retrainings": sum(1 for episode in history.episodes if episode.status is not Status.FAILED),
         "promoted": history.count(Status.PROMOTED),
         "rejected": history.count(Status.REJECTED),

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,11 @@ PERIODS = {3600: "h", 86400: "D"}
 
 
 class PeerError(Exception):
-    """A peer could not judge."""
+    """A peer cannot be asked any more."""
+
+
+class RefusedError(Exception):
+    """A peer cannot judge these rows, and says why."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Worker:
         )
 
     def ask(self, what: str, columns: Columns, **extra: Any) -> dict[str, Any]:
-        """Send rows, wait for the answer. Raises PeerError."""
+        """Send rows, wait for the answer. Raises RefusedError, or PeerError if the process has ended."""
         path = Path(self._folder.name, f"{what}.npz")
         np.savez(path, **{name: _portable(values) for name, values in columns.items()})  # type: ignore[arg-type]
         source, sink = self._process.stdout, self._process.stdin
@@ -88,7 +92,7 @@ class Worker:
             raise PeerError(f"{self._peer.module} has ended (status {self._process.poll()})")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise PeerError(f"{self._peer.module}: {answer['error']}")
+            raise RefusedError(f"{self._peer.module}: {answer['error']}")
         return answer
 
     def close(self) -> None:
@@ -116,29 +120,38 @@ class PeerPolicy:
     share: float = 0.5
     """Share of columns above which single columns make an alarm, for peers that have no rule of their own."""
     _reference: Any = None
-    _options: dict[str, Any] = field(default_factory=dict)
 
     def rules(self, rules: Rules) -> Rules:
         return replace(rules, on=frozenset(Trigger))
 
     def judge(self, seen: Evidence) -> Judgement:
-        schema = seen.stream.schema
-        if self._reference is not seen.version:
-            self._reference = seen.version
-            reference = seen.stream.table(seen.stream.rows(seen.version.windows.training))
-            columns = seen.version.unseen.predictions if self.peer.predictions else reference
-            self.worker.ask(
-                "reference", _sent(schema, columns), options=options(schema, seen.stream.length, self.share)
-            )
+        self._fit(seen)
         rows = seen.stream.rows(seen.window)
         if rows.stop - rows.start < seen.stream.spec["monitoring"]["min_rows"]:
             return Judgement(False)
         # Labels come later: a peer that estimates the performance must not see them.
-        scores = seen.version.scores(seen.stream.table(rows)) if self.peer.predictions else seen.scores[rows]
-        columns = {name: v for name, v in seen.stream.table(rows).items() if name != schema.label} | {SCORE: scores}
-        answer = self.worker.ask("window", _sent(schema, columns))
+        columns = {n: values for n, values in seen.stream.table(rows).items() if n != seen.stream.schema.label}
+        if self.peer.predictions:
+            columns[SCORE] = seen.version.scores(columns)
+        try:
+            answer = self.worker.ask("window", _sent(seen.stream.schema, columns))
+        except RefusedError as error:
+            return Judgement(False, reason=str(error), judged=False)
         alarm = bool(answer["alarm"])
         return Judgement(alarm, Trigger.DRIFT if alarm else None, str(answer["reason"]))
+
+    def _fit(self, seen: Evidence) -> None:
+        """Give the peer the champion's reference. Raises PeerError if it does not take it."""
+        if self._reference is seen.version:
+            return
+        self._reference, schema = seen.version, seen.stream.schema
+        training = seen.stream.table(seen.stream.rows(seen.version.windows.training))
+        columns = seen.version.unseen.predictions if self.peer.predictions else training
+        about = options(schema, seen.stream.length, self.share)
+        try:
+            self.worker.ask("reference", _sent(schema, columns), options=about)
+        except RefusedError as error:
+            raise PeerError(f"the reference is refused: {error}") from error
 
 
 def options(schema: Schema, length: Any, share: float) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Judgement:
     trigger: Trigger | None = None
     """A retraining is asked for."""
     reason: str = ""
+    judged: bool = True
+    """False: the policy's tool refused the window."""
 
 
 class Policy(Protocol):
@@ -83,6 +85,8 @@ class History:
     scores: Floats
     windows: list[Window] = field(default_factory=list)
     alarms: list[bool] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Why a policy's tool could not judge a window, for each such window."""
     episodes: list[Episode] = field(default_factory=list)
 
     def count(self, status: Status) -> int:
@@ -114,6 +118,8 @@ def replay(
         judgement = policy.judge(Evidence(stream, window, now, champion, since, history.scores))
         history.windows.append(window)
         history.alarms.append(judgement.alarm)
+        if not judgement.judged:
+            history.refused.append(judgement.reason)
         if retrain and judgement.trigger is not None:
             request = Request(stream.spec["name"], judgement.trigger, iso(now), judgement.reason, now)
             challenger = _retrain(workshop, policy, rules, history, champion, request)

@@ -58,8 +58,10 @@ def alive(pids: set[int]) -> dict[int, str]:
     for pid in pids:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if state != "Z":
-                found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            # A process that is on its way out has given its memory back, its command line included.
+            if state != "Z" and command:
+                found[pid] = command
         except OSError:
             continue
     return found

@@ -12,10 +12,11 @@ import pytest
 
 from benchmarks.detection import catalog, peers
 from benchmarks.detection.cli import main
-from benchmarks.detection.peers import Peer, PeerError, Worker
+from benchmarks.detection.peers import Peer, PeerError, PeerPolicy, RefusedError, Worker
+from benchmarks.detection.replay import replay
 from benchmarks.detection.sources import default_spec
 from driftloop.data.tables import write_table
-from tests.unit.benchmarks.detection_streams import FIRST, MOVED, SETTINGS, small_stream
+from tests.unit.benchmarks.detection_streams import FIRST, MOVED, SETTINGS, small_stream, workshop
 
 NAMES = ["name", "rows", "windows", "alarms", "retrainings", "log_loss", "auc", "accuracy", "delay_windows"]
 
@@ -102,10 +103,37 @@ def test_a_worker_answers_window_by_window(tmp_path: Path, monkeypatch: pytest.M
         columns = {"x": np.array([1.0, 2.0]), "c": np.array(["a", ""], dtype=object)}
         assert worker.ask("reference", columns, options={}) == {}
         assert worker.ask("window", columns) == {"alarm": True, "reason": "a"}
-        with pytest.raises(PeerError, match="too low"):
+        with pytest.raises(RefusedError, match="too low"):
             worker.ask("window", columns | {"x": np.array([-1.0])})
     finally:
         worker.close()
+
+
+PICKY = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({} if "reference" in json.loads(line) else {"error": "no rows like these"}), flush=True)
+"""
+
+
+def test_windows_that_a_peer_refuses_are_counted_and_raise_no_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "benchmarks" / "detection" / "workers"
+    package.mkdir(parents=True)
+    (package / "picky.py").write_text(PICKY)
+    monkeypatch.setattr(peers, "ROOT", tmp_path)
+    monkeypatch.setattr(Peer, "python", Path(sys.executable))
+    peer = Peer("here", "picky")
+    worker = Worker(peer)
+    try:
+        history = replay(workshop(), PeerPolicy("picky", peer, worker), FIRST)
+    finally:
+        worker.close()
+    assert len(history.refused) == len(history.windows) > 0
+    assert "no rows like these" in history.refused[0]
+    assert not any(history.alarms)
+    assert not history.episodes
 
 
 def test_a_worker_that_ends_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

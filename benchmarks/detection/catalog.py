@@ -12,7 +12,7 @@ from benchmarks.detection.sources import UsageError
 
 DEFAULT = (
     "never", "periodic_14d", "periodic_30d", "periodic_60d", "psi_0.2", "psi_0.2_half", "evidently", "nannyml",
-    "nannyml_cbpe", "driftloop", "driftloop_unlabelled",
+    "nannyml_half", "nannyml_cbpe", "driftloop", "driftloop_again", "driftloop_unlabelled",
 )  # fmt: skip
 GATED = "+gate"
 """At the end of a name: its challengers must beat the champion, too."""

@@ -56,7 +56,7 @@ class Display:
 
 def _policies(policies: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="Policies")
-    table.add_column("name")
+    table.add_column("name", no_wrap=True)
     for name in _POLICY_COLUMNS:
         table.add_column(name.replace("_", " "), justify="right")
     for policy in policies:

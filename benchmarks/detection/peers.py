@@ -40,6 +40,8 @@ class Peer:
     module: str
     predictions: bool = False
     """Its reference is the version's out-of-time predictions and not the training rows."""
+    share: float = 0.0
+    """Share of columns above which their alerts are an alarm, for peers that have no rule of their own."""
 
     @property
     def python(self) -> Path:
@@ -55,6 +57,7 @@ class Peer:
 PEERS: Mapping[str, Peer] = {
     "evidently": Peer("evidently", "evidently_drift"),
     "nannyml": Peer("nannyml", "nannyml_univariate"),
+    "nannyml_half": Peer("nannyml", "nannyml_univariate", share=0.5),
     "nannyml_cbpe": Peer("nannyml", "nannyml_cbpe", predictions=True),
 }
 
@@ -117,8 +120,6 @@ class PeerPolicy:
     peer: Peer
     worker: Worker
     gated: bool = False
-    share: float = 0.5
-    """Share of columns above which single columns make an alarm, for peers that have no rule of their own."""
     _reference: Any = None
 
     def rules(self, rules: Rules) -> Rules:
@@ -147,7 +148,7 @@ class PeerPolicy:
         self._reference, schema = seen.version, seen.stream.schema
         training = seen.stream.table(seen.stream.rows(seen.version.windows.training))
         columns = seen.version.unseen.predictions if self.peer.predictions else training
-        about = options(schema, seen.stream.length, self.share)
+        about = options(schema, seen.stream.length, self.peer.share)
         try:
             self.worker.ask("reference", _sent(schema, columns), options=about)
         except RefusedError as error:

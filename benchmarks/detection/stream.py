@@ -20,8 +20,6 @@ from driftloop.data.windows import Window, floor_time, to_numpy
 from driftloop.spec import ModelSpec, load_model
 from driftloop.spec.loading import SpecError
 
-MONITORING_WINDOW = "window"
-
 
 @dataclass(frozen=True)
 class Stream:

@@ -29,9 +29,9 @@ class EstimatedPerformance:
 
     def judge(self, window: pd.DataFrame) -> tuple[bool, str]:
         result = self._estimator.estimate(window).filter(period="analysis").to_df(multilevel=False)
-        value = float(result["estimated_roc_auc"].iloc[0]) if "estimated_roc_auc" in result else float("nan")
-        alert = any(result[c].any() for c in result if c.endswith("_alert"))
-        return alert, f"estimated ROC AUC {value:.3f}"
+        last = result.iloc[-1]
+        band = f"{last['roc_auc_lower_threshold']:.3f} to {last['roc_auc_upper_threshold']:.3f}"
+        return bool(result["roc_auc_alert"].any()), f"estimated ROC AUC {last['roc_auc_value']:.3f}, usual {band}"
 
 
 if __name__ == "__main__":

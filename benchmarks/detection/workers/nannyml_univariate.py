@@ -1,5 +1,5 @@
-"""NannyML's univariate drift with its defaults (Jensen-Shannon, thresholds from the chunks of the reference): an alarm
-if more than half of the columns have an alert."""
+"""NannyML's univariate drift with its defaults (Jensen-Shannon, thresholds from the chunks of the reference). It has no
+rule for a whole data set: an alarm if more than a share of the columns have an alert, which the policy gives."""
 
 from __future__ import annotations
 
@@ -25,11 +25,7 @@ class Univariate:
 
     def judge(self, window: pd.DataFrame) -> tuple[bool, str]:
         result = self._calculator.calculate(window[self._columns]).filter(period="analysis").to_df(multilevel=False)
-        alerts = [
-            name
-            for name in self._names
-            if any(result[c].any() for c in result if c.startswith(f"{name}_") and c.endswith("_alert"))
-        ]
+        alerts = [name for name in self._names if result[f"{name}_jensen_shannon_alert"].any()]
         return len(alerts) > self._share * len(self._names), f"alerts: {', '.join(alerts)}"
 
 

@@ -1,7 +1,7 @@
 """SageMaker data capture: one JSON record a line, many rows a record, as columns.
 
 What cannot be read is quarantined with its line, byte offset and reason; the rest of the object is still counted:
-captured = counted + quarantined. Memory is bounded, however large the object.
+captured = counted + quarantined. Memory is bounded, however large the object and however much of it is bad.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from driftloop.data.decoded import SCORE, Decoded, Quarantined, join_decoded
+from driftloop.data.decoded import SCORE, Decoded, Quarantined, join_decoded, shortened
 from driftloop.data.line_by_line import decode_lines
 from driftloop.data.lines import MAX_LINE, Piece, cut_lines
 from driftloop.data.schema import Columns, Schema
@@ -57,6 +57,10 @@ def decode_capture(schema: Schema, blocks: Iterable[bytes]) -> Iterator[Decoded]
 def _decode(schema: Schema, piece: Piece) -> tuple[Piece, tuple[list[Decoded], int]]:
     """One piece, and the number of its lines; places are counted from its beginning."""
     decoded = list(_parts(schema, piece.data, piece.size, _plain_rows()))
+    # By piece, so that what is told does not depend on how it was read.
+    refused = shortened([item for part in decoded for item in part.quarantined])
+    for part in decoded:
+        part.quarantined[:], refused = refused, []
     # Three times as fast as counting in bytes, and other threads go on meanwhile.
     return piece, (decoded, int(np.count_nonzero(np.frombuffer(piece.data, np.uint8) == _NEWLINE)))
 

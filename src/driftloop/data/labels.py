@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from driftloop.data.capture import MAX_LINE, Quarantined
+from driftloop.data.decoded import put_aside, shortened
 from driftloop.data.parsing import BadRowError, parse_id
+from driftloop.data.payload import load_json, readable
 
 Labels = dict[str, int]
 """Row id -> 0 or 1."""
@@ -26,16 +27,18 @@ def decode_labels(lines: Iterable[bytes]) -> tuple[Labels, list[Quarantined]]:
             if labels.setdefault(row_id, label) != label:
                 raise BadRowError(f"label of {row_id!r} contradicts an earlier line of the same object")
         except BadRowError as error:
-            quarantined.append(Quarantined(number, start, str(error), line[:500].decode("utf-8", "replace")))
-    return labels, quarantined
+            content = line[:500].decode("utf-8", "replace")
+            put_aside(quarantined, Quarantined(number, start, str(error), content))
+    return labels, shortened(quarantined)
 
 
 def _label(line: bytes) -> tuple[str, int]:
     if len(line) > MAX_LINE:
         raise BadRowError(f"record of {len(line)} bytes is larger than {MAX_LINE}")
     try:
-        record = json.loads(line)
-        row_id, data = record["eventMetadata"]["eventId"], record["groundTruthData"]["data"]
+        record = readable(load_json(line))
+        row_id = readable(record["eventMetadata"])["eventId"]
+        data = readable(readable(record["groundTruthData"])["data"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadRowError(f"not a ground truth record: {type(error).__name__}: {error}"[:300]) from None
     # Only plain values have a text of bounded cost.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.decoded import SCORE, Decoded, Quarantined
+from driftloop.data.decoded import SCORE, Decoded, Quarantined, put_aside, shortened
 from driftloop.data.lines import MAX_LINE
 from driftloop.data.parsing import BadRowError, Cell, Row, parse_row, to_columns
 from driftloop.data.payload import Form, Unreadable, input_rows, load_json, output_rows, payload_text, readable
@@ -45,19 +45,19 @@ def decode_lines(schema: Schema, data: bytes, size: int) -> Decoded:
             record = _read_record(line, len(line) + size - len(data))
         except BadRowError as error:
             content = line[:_SHOWN].decode("utf-8", "replace")
-            quarantined.append(Quarantined(number, offset, str(error), content))
+            put_aside(quarantined, Quarantined(number, offset, str(error), content))
             continue
         for place in range(len(record.rows)):
             try:
                 row, score = record.typed(schema, place)
             except BadRowError as error:
-                quarantined.append(Quarantined(number, offset, str(error), _shown(record.rows[place])))
+                put_aside(quarantined, Quarantined(number, offset, str(error), _shown(record.rows[place])))
             else:
                 rows.append(row)
                 scores.append(score)
     columns = to_columns(schema, rows)
     columns[SCORE] = np.array(scores, dtype=object if schema.output == CLASS else np.float64)
-    return Decoded(columns, quarantined)
+    return Decoded(columns, shortened(quarantined))
 
 
 def _numbered(data: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -46,6 +46,15 @@ def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Co
 
     Raises BadRowError if a file is not one that ``write_rows`` wrote.
     """
+    try:
+        return _read_rows(schema, files, label)
+    except BadRowError:
+        raise
+    except (ValueError, LookupError, csv.Error) as error:
+        raise BadRowError(f"not a whole file of rows: {error}") from error
+
+
+def _read_rows(schema: Schema, files: Iterable[bytes], label: bool) -> Columns:
     rows: list[Row] = []
     objects: list[str] = []
     extra: list[list[str]] = []
@@ -74,7 +83,17 @@ def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Co
 
 
 def read_outcomes(schema: Schema, content: bytes) -> Columns:
-    """Only object, id, time, score and label of one labelled file: all that quality needs, several times faster."""
+    """Only object, id, time, score and label of one labelled file: all that quality needs, several times faster.
+
+    Raises BadRowError if it is not one that ``write_rows`` wrote.
+    """
+    try:
+        return _read_outcomes(schema, content)
+    except (ValueError, LookupError, csv.Error) as error:
+        raise BadRowError(f"not a whole file of labelled rows: {error}") from error
+
+
+def _read_outcomes(schema: Schema, content: bytes) -> Columns:
     header, *rows = csv.reader(io.StringIO(content.decode()))
     kinds = {OBJECT: "O", schema.id: "O", schema.time: "datetime64[s]", SCORE: "f8", schema.label: "i1"}
     columns: Columns = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from driftloop.monitoring.baseline import Baseline
-from driftloop.ports import Ledger, Objects, RetryableError
+from driftloop.ports import Ledger, Objects, RetryableError, TerminalError
 
 
 def baseline_in_force(ledger: Ledger, objects: Objects, model: str) -> Baseline:
@@ -21,10 +21,17 @@ _CACHED = 64
 
 
 def load_baseline(objects: Objects, uri: str) -> Baseline:
-    """A baseline by its URI; versions never change, so a warm function reads each once."""
+    """A baseline by its URI; versions never change, so a warm function reads each once.
+
+    Raises NotFoundError, and TerminalError for what is no baseline.
+    """
     if uri not in _CACHE:
         if len(_CACHE) >= _CACHED:
             _CACHE.clear()
         parts = urlsplit(uri)
-        _CACHE[uri] = Baseline.from_json(objects.read(parts.netloc, parts.path.lstrip("/")))
+        text = objects.read(parts.netloc, parts.path.lstrip("/"))
+        try:
+            _CACHE[uri] = Baseline.from_json(text)
+        except ValueError as error:
+            raise TerminalError(f"{uri} cannot be read: {error}") from error
     return _CACHE[uri]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from driftloop.data.capture import SCORE
+from driftloop.data.parsing import BadRowError
 from driftloop.data.rows import concatenate, latest_upload, read_outcomes
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window, floor_time, iso, last_complete
@@ -18,10 +19,13 @@ from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.outcomes import NO_OUTCOMES, count_outcomes
 from driftloop.monitoring.profile import Profile, merge
 from driftloop.monitoring.report import DriftReport, Verdict, WindowQuality
-from driftloop.ports import Ledger, Model, Models, NotFoundError, Notifier, Objects
+from driftloop.ports import Ledger, Model, Models, NotFoundError, Notifier, Objects, TerminalError
 
 Bundle = dict[str, dict[str, Profile]]
 """Capture object -> hour -> profile: what one file of shards holds."""
+
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading JSON of another form than expected raises."""
 
 _LABELLED: WarmFiles[Columns] = WarmFiles()
 _SHARDS: WarmFiles[Bundle] = WarmFiles()
@@ -84,7 +88,11 @@ class Detector:
             content = self.objects.read(self.live_bucket, _report_key(name, window))
         except NotFoundError:
             return False
-        return bool(json.loads(content)["verdict"] == Verdict.BROKEN_UPSTREAM)
+        try:
+            return bool(json.loads(content)["verdict"] == Verdict.BROKEN_UPSTREAM)
+        except _DAMAGED:
+            # Told once too often rather than never.
+            return False
 
     def _profiles(self, name: str, baseline: Baseline, windows: Sequence[Window]) -> list[Profile]:
         """Traffic of each window; every capture object counts once, whatever bundles it is in."""
@@ -103,8 +111,16 @@ class Detector:
         return [merge(baseline.bins, _of_window(hours, window)) for window in windows]
 
     def _bundle(self, baseline: Baseline, key: str) -> Bundle:
-        shards = json.loads(self.objects.read(self.live_bucket, key))
-        return {s["object"]: {h: Profile.from_dict(p, baseline.bins) for h, p in s["hours"].items()} for s in shards}
+        text = self.objects.read(self.live_bucket, key)
+        try:
+            return {
+                shard["object"]: {h: Profile.from_dict(p, baseline.bins) for h, p in shard["hours"].items()}
+                for shard in json.loads(text)
+            }
+        except _DAMAGED as error:
+            hint = "delete it and count its hours again with driftloop backfill"
+            reason = f"{type(error).__name__}: {error}"
+            raise TerminalError(f"s3://{self.live_bucket}/{key} holds no shards ({reason}); {hint}") from error
 
     def _restate(self, model: Model, windows: list[Window], profiles: list[Profile]) -> list[WindowQuality]:
         """What is known by now of each window: labels go on arriving after it was judged."""
@@ -126,7 +142,11 @@ class Detector:
         return latest_upload(span.rows(concatenate(parts), schema.time), schema.id)
 
     def _labelled(self, schema: Schema, key: str) -> Columns:
-        return read_outcomes(schema, self.objects.read(self.live_bucket, key))
+        try:
+            return read_outcomes(schema, self.objects.read(self.live_bucket, key))
+        except BadRowError as error:
+            hint = "delete it and upload the labels again"
+            raise TerminalError(f"s3://{self.live_bucket}/{key} holds no labelled rows ({error}); {hint}") from error
 
 
 def _last_windows(end: datetime, length: timedelta, count: int) -> list[Window]:

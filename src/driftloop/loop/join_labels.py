@@ -56,7 +56,7 @@ class LabelBatch:
             raise RetryableError(f"{len(unknown)} labels of {source.key} have no prediction yet")
         refused += [*unreadable, *(Quarantined(0, 0, "no prediction has this id", row_id) for row_id in unknown)]
         quarantine(self.objects, source, "labels", model, refused)
-        self.quarantined[model] += len(refused)
+        self.quarantined[model] += sum(item.rows for item in refused)
         self.joined[model] += len(columns[schema.label])
         self._parts.setdefault(model, {})[source.dated_id] = columns
         self._bucket = source.bucket

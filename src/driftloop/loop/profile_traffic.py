@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from driftloop.data.capture import decode_capture
+from driftloop.data.capture import SCORE, decode_capture
 from driftloop.data.rows import by_date, select, write_rows
 from driftloop.data.schema import Columns, Schema
 from driftloop.loop.sources import Source, bundle_name, quarantine
 from driftloop.monitoring.baseline import Baseline
+from driftloop.monitoring.bins import CategoryBins
 from driftloop.monitoring.profile import Profile, profile_columns
-from driftloop.ports import Models, Objects
+from driftloop.ports import Models, Objects, TerminalError
 
 Days = dict[str, dict[str, Profile]]
 """Event date -> hour -> profile of one capture object's rows."""
@@ -47,13 +48,16 @@ class TrafficBatch:
     def add(self, source: Source) -> None:
         """Read one capture object.
 
-        Raises TerminalError for a key that is not a capture of a deployed model, RetryableError for a model without
-        any version: here and not in ``flush``, so that a model's fault costs the other models of a batch nothing.
+        Raises TerminalError for a key that is not a capture of a deployed model and for a baseline of other columns,
+        RetryableError for a model without any version: here and not in ``flush``, so that a model's fault costs the
+        other models of a batch nothing.
         """
         model = source.capture_model()
         schema = self.models.get(model).schema
         if model not in self._baselines:
             self._baselines[model] = self.baseline_of(model)
+        if source.id in self._days.get(model, {}):
+            return  # delivered twice in one batch
         self._bucket = source.bucket
         days: Days = {}
         rows = refused = 0
@@ -64,7 +68,7 @@ class TrafficBatch:
                 shard[hour] = shard[hour] + profile if hour in shard else profile
             self._hold(model, f"{source.id}.{number}" if number else source.id, part.columns)
             quarantine(self.objects, source, "capture", model, part.quarantined, number)
-            rows, refused = rows + part.rows, refused + len(part.quarantined)
+            rows, refused = rows + part.rows, refused + part.refused
         # Only what was read to its end counts: an object that breaks off comes again.
         self._days.setdefault(model, {})[source.id] = days
         self.counted[model] += rows
@@ -109,8 +113,22 @@ def _hours(baseline: Baseline, columns: Columns, schema: Schema) -> Iterator[tup
     """Event date, hour and profile of each hour that rows fall into."""
     hours = columns[schema.time].astype("datetime64[h]")
     found = np.unique(hours)
+    if len(found):
+        _check_columns(baseline, schema)
     for hour in found:
         # Most objects hold minutes of traffic.
         rows = columns if len(found) == 1 else select(columns, hours == hour)
         day, _, number = str(hour).partition("T")
         yield day, number, profile_columns(baseline.bins, rows, schema)
+
+
+def _check_columns(baseline: Baseline, schema: Schema) -> None:
+    """Raises TerminalError if a column was renamed, or became another kind, since the baseline was made."""
+    declared = {feature.name: feature.is_category for feature in schema.features}
+    counted = {name: isinstance(bins, CategoryBins) for name, bins in baseline.bins.items() if name != SCORE}
+    other = [name for name, category in counted.items() if declared.get(name) != category]
+    if other:
+        raise TerminalError(
+            f"baseline {baseline.id} counts columns that the model file does not declare so: {', '.join(other)}; "
+            "once a version with the new columns serves, send the message again"
+        )

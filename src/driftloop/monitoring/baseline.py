@@ -17,7 +17,7 @@ from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, Counts, bins_from_dict, bins_to_dict, fit_bins, fit_numeric
 from driftloop.monitoring.calibration import block_limit, outcome_limit, rise_limit, runs_of
-from driftloop.monitoring.chance import divergence_allowance, loss_allowance
+from driftloop.monitoring.chance import divergence_allowance, divergence_floor, loss_allowance, loss_floor
 from driftloop.monitoring.faults import steady_columns
 from driftloop.monitoring.outcomes import NO_OUTCOMES, Outcomes, count_outcomes
 from driftloop.monitoring.performance import Performance
@@ -94,8 +94,14 @@ class Baseline:
 
     @classmethod
     def from_json(cls, text: bytes) -> Baseline:
-        """The other way round, format 1 included. Raises ValueError for a format this version does not know."""
-        value = json.loads(text)
+        """The other way round, format 1 included. Raises ValueError for other formats and what is no baseline."""
+        try:
+            return cls._from_value(json.loads(text), text)
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"not a baseline: {type(error).__name__}: {error}") from error
+
+    @classmethod
+    def _from_value(cls, value: Any, text: bytes) -> Baseline:
         form = value.get("format") if isinstance(value, dict) else None
         if form not in (1, FORMAT):
             raise ValueError(f"baseline format {form!r} is not known; this version reads 1 and {FORMAT}")
@@ -251,37 +257,65 @@ def _with_scores(inputs: Profile, scored: Profile) -> Profile:
 def _limits(
     draft: Baseline, days: list[Profile], scored: list[Profile], outcomes: list[Outcomes], windowing: Windowing
 ) -> Limits:
-    spans = [merge(draft.bins, run) for run in runs_of(days, windowing.smoothing)]
-    # A run is compared with the rest of the training window: it is a part of the whole and would look too close to it,
-    # while live traffic is no part of it.
-    others = [(replace(draft, reference=draft.reference - span), span) for span in spans]
-    counts = [profile.counts[SCORE] for profile in scored]
-    everything = np.sum(counts, axis=0)
-    runs = [np.sum(run, axis=0) for run in runs_of(counts, windowing.smoothing)]
+    """Limits from runs of time blocks, none below what chance alone reaches."""
+    sensitivity, smoothing = windowing.sensitivity, windowing.smoothing
+    inputs, features, rows = _input_limits(
+        draft, [merge(draft.bins, run) for run in runs_of(days, smoothing)], sensitivity
+    )
     known = sum(outcomes, start=NO_OUTCOMES)
+    labelled_rows = int(np.median([block.total for block in outcomes])) * smoothing
     losses = [
         known.estimate(np.sum(run, axis=0)).log_loss - known.performance().log_loss
-        for run in runs_of([profile.probabilities for profile in scored], windowing.smoothing)
+        for run in runs_of([profile.probabilities for profile in scored], smoothing)
     ]
-    # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
-    share = windowing.sensitivity / len(draft.importance)
     return Limits(
-        input_drift=_bits([rest.input_drift(span) for rest, span in others], windowing.sensitivity),
-        prediction_drift=_bits([jensen_shannon(run, everything - run) for run in runs], windowing.sensitivity),
-        quality_loss=outcome_limit(outcomes, windowing.smoothing, windowing.sensitivity, windowing.seed),
-        features={
-            name: _bits([rest.feature_drift(name, span) for rest, span in others], share) for name in draft.importance
-        },
-        sensitivity=windowing.sensitivity,
-        rows=int(np.median([span.rows for span in spans])),
-        labelled_rows=int(np.median([block.total for block in outcomes])) * windowing.smoothing,
-        estimated_loss=rise_limit(losses, windowing.sensitivity),
+        input_drift=inputs,
+        prediction_drift=_prediction_limit([profile.counts[SCORE] for profile in scored], windowing),
+        quality_loss=max(
+            outcome_limit(outcomes, smoothing, sensitivity, windowing.seed),
+            loss_floor(known.occupied, labelled_rows, sensitivity),
+        ),
+        features=features,
+        sensitivity=sensitivity,
+        rows=rows,
+        labelled_rows=labelled_rows,
+        estimated_loss=rise_limit(losses, sensitivity),
     )
 
 
-def _bits(divergences: Sequence[float], sensitivity: float) -> float:
-    """Limit of a divergence in bits. Few and uneven blocks ask for more than the one bit that it can reach."""
-    return min(1.0, block_limit(divergences, sensitivity))
+def _input_limits(draft: Baseline, spans: list[Profile], sensitivity: float) -> tuple[float, dict[str, float], int]:
+    """Limit of the inputs together, of each feature, and the usual number of rows."""
+    # A run is compared with the rest of the training window: it is a part of the whole and would look too close to it,
+    # while live traffic is no part of it.
+    others = [(replace(draft, reference=draft.reference - span), span) for span in spans]
+    rows, reference = int(np.median([span.rows for span in spans])), draft.reference.rows
+    freedoms = {name: int((draft.reference.counts[name] > 0).sum()) - 1 for name in draft.importance}
+    floor = divergence_floor(list(freedoms.values()), list(draft.importance.values()), rows, reference, sensitivity)
+    # Each feature is looked at in every window, so the false-alarm rate is shared out among them (Bonferroni).
+    share = sensitivity / len(freedoms)
+    features = {
+        name: _bits(
+            [rest.feature_drift(name, span) for rest, span in others],
+            share,
+            divergence_floor([freedom], [1.0], rows, reference, share),
+        )
+        for name, freedom in freedoms.items()
+    }
+    return _bits([rest.input_drift(span) for rest, span in others], sensitivity, floor), features, rows
+
+
+def _prediction_limit(counts: list[Counts], windowing: Windowing) -> float:
+    everything = np.sum(counts, axis=0)
+    runs = [np.sum(run, axis=0) for run in runs_of(counts, windowing.smoothing)]
+    usual, freedom = int(np.median([run.sum() for run in runs])), int((everything > 0).sum()) - 1
+    floor = divergence_floor([freedom], [1.0], usual, int(everything.sum()), windowing.sensitivity)
+    return _bits([jensen_shannon(run, everything - run) for run in runs], windowing.sensitivity, floor)
+
+
+def _bits(divergences: Sequence[float], sensitivity: float, least: float) -> float:
+    """Limit of a divergence in bits, not below what chance alone reaches. Few and uneven blocks ask for more than the one
+    bit that it can reach."""
+    return min(1.0, max(least, block_limit(divergences, sensitivity)))
 
 
 def _blocks(columns: Columns, time: str, windowing: Windowing) -> list[Columns]:

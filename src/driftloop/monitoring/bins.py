@@ -20,6 +20,7 @@ MAX_RARE = 1024
 INNER_BINS = 10
 WIDTHS = 3
 """How many widths of its training range a feature without a declared range may leave it before it cannot be real."""
+_LARGEST = float(np.finfo(np.float64).max)
 _STEPS = 1024
 """Steps of the moments' unit within the middle nine tenths of the training values."""
 
@@ -139,29 +140,32 @@ def fit_numeric(values: np.ndarray[Any, Any], low: float | None = None, high: fl
     if not len(known):
         return _unseen(low, high)
     quantiles = np.quantile(known, np.linspace(0, 1, INNER_BINS + 1), method="inverted_cdf")
-    reach = WIDTHS * ((quantiles[-1] - quantiles[0]) or abs(quantiles[-1]) or 1.0)
-    lowest = quantiles[0] - reach if low is None else low
-    highest = quantiles[-1] + reach if high is None else high
+    # Plain floats, which become infinite without a warning.
+    first, last = float(quantiles[0]), float(quantiles[-1])
+    reach = WIDTHS * ((last - first) or abs(last) or 1.0)
+    lowest = first - reach if low is None else low
+    highest = last + reach if high is None else high
     origin, step = _unit(known)
     # Intervals are open on the left, so an edge that is to be inside lies just below the value.
-    quantiles[0] = np.nextafter(quantiles[0], -np.inf)
-    edges = np.r_[np.nextafter(lowest, -np.inf), quantiles, highest]
-    return NumericBins(tuple(np.unique(edges).tolist()), origin, step)
+    with np.errstate(over="ignore"):
+        quantiles[0] = np.nextafter(quantiles[0], -np.inf)
+        edges = np.r_[np.nextafter(lowest, -np.inf), quantiles, highest]
+    return NumericBins(tuple(np.unique(np.clip(edges, -_LARGEST, _LARGEST)).tolist()), origin, step)
 
 
 def _unit(known: np.ndarray[Any, Any]) -> tuple[float, float]:
     """Origin and step of the moments: fine enough for any statistic, coarse enough for exact sums in doubles."""
     low, middle, high = np.quantile(known, (0.05, 0.5, 0.95), method="inverted_cdf").tolist()
     width = (high - low) or float(known.max() - known.min()) or abs(middle) or 1.0
-    step = 2.0 ** max(-1000, min(1000, math.floor(math.log2(width / _STEPS))))
-    return round(middle / step) * step, step
+    step = 2.0 ** math.floor(math.log2(max(2.0**-1000, min(2.0**1000, width / _STEPS))))
+    # Rounding the largest number up would give infinity.
+    return max(-(2.0**1023), min(2.0**1023, round(middle / step) * step)), step
 
 
 def _unseen(low: float | None, high: float | None) -> NumericBins:
     """One interval for a column that training had no value of: any number, or any within the declared range."""
-    largest = float(np.finfo(np.float64).max)
-    lowest = -largest if low is None else float(np.nextafter(low, -np.inf))
-    return NumericBins((lowest, largest if high is None else high))
+    lowest = -_LARGEST if low is None else float(np.nextafter(low, -np.inf))
+    return NumericBins((lowest, _LARGEST if high is None else high))
 
 
 def edge_name(edge: float) -> str:

@@ -23,6 +23,22 @@ def divergence_allowance(
     return _difference(per_row, rows, usual)
 
 
+def divergence_floor(
+    freedoms: Sequence[int], weights: Sequence[float], rows: int, reference: int, sensitivity: float
+) -> float:
+    """Bits that chance alone exceeds with probability ``sensitivity`` if ``rows`` are compared with a reference.
+
+    Few blocks may happen to lie close together; a limit below this would be held against noise. Both sides scatter.
+    """
+    per_row = _weighted_quantile(freedoms, weights, 1 - sensitivity) / (8 * math.log(2))
+    return per_row * (1 / max(1, rows) + 1 / max(1, reference))
+
+
+def loss_floor(cells: int, rows: int, sensitivity: float) -> float:
+    """Nats of calibration loss that chance alone exceeds with probability ``sensitivity`` in a calibrated model."""
+    return _weighted_quantile([cells], [1.0], 1 - sensitivity) / (2 * max(1, rows))
+
+
 def loss_allowance(cells: int, rows: int, usual: int, sensitivity: float) -> float:
     """Nats to add to the limit of the calibration loss; zero unless ``rows < usual``.
 

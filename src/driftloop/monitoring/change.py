@@ -21,6 +21,8 @@ _COUNTED = 12
 """Whole numbers in a range that narrow may count weekdays or months."""
 _FEW = 16
 """Steps of the moments in which a deviation is not exact."""
+_TINY = 1e-290
+"""Deviations up to here cannot be divided by the factor of a conversion: the quotient would be zero."""
 _NEVER = 0.001
 """Share of the reference below which a cell counts as never used."""
 
@@ -100,7 +102,7 @@ class Numbers(Change):
     def varies(self) -> bool:
         """Whether both sides have a deviation to measure by."""
         sides = (self.usual, self.now)
-        return all(side is not None and side.deviation > 0 for side in sides)
+        return all(side is not None and side.deviation > _TINY for side in sides)
 
     @cached_property
     def moved(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from driftloop.monitoring.bins import NumericBins
 _EXACT = 2.0**53
 """Sums of whole doubles below this are exact in any order."""
 _BEYOND = 2.0**200
+_LARGEST = 2.0**1022
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,16 @@ class Moments:
 
     def mean(self, bins: NumericBins) -> float | None:
         """Mean in the column's unit; None without values."""
-        return bins.origin + bins.step * (self.total / self.count) if self.count else None
+        if not self.count:
+            return None
+        mean = bins.origin + bins.step * (self.total / self.count)
+        return max(-sys.float_info.max, min(sys.float_info.max, mean))
 
     def deviation(self, bins: NumericBins) -> float | None:
         """Standard deviation of the population in the column's unit; None without values."""
         if not self.count:
             return None
-        return bins.step * math.sqrt(self.squares * self.count - self.total**2) / self.count
+        return bins.step * (math.sqrt(self.squares * self.count - self.total**2) / self.count)
 
     def to_list(self) -> list[Any]:
         """Plain form for JSON."""
@@ -79,8 +84,9 @@ def moments_of(bins: NumericBins, values: np.ndarray[Any, Any]) -> Moments:
 
 
 def _steps(bins: NumericBins, value: float) -> int:
-    # Beyond any quantity: keeps the sums' roots and quotients within doubles.
-    return round(max(-_BEYOND, min(_BEYOND, (value - bins.origin) / bins.step)))
+    # Beyond any quantity: keeps the sums' roots and quotients within doubles, and what they are in the column's unit.
+    most = min(_BEYOND, _LARGEST / bins.step)
+    return round(max(-most, min(most, (value - bins.origin) / bins.step)))
 
 
 def moments_map(value: Mapping[str, list[Any]]) -> dict[str, Moments]:

@@ -103,7 +103,15 @@ class Profile:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], bins: Mapping[str, Bins]) -> Profile:
-        """The other way round, format 1 included. Raises ValueError for a format that this version does not know."""
+        """The other way round, format 1 included. Raises ValueError for other formats and for counts of other bins."""
+        profile = cls._from_dict(value, bins)
+        for name, counts in profile.counts.items():
+            if len(counts) != len(bins[name].labels):
+                raise ValueError(f"{len(counts)} counts of {name}, which has {len(bins[name].labels)} cells")
+        return profile
+
+    @classmethod
+    def _from_dict(cls, value: Mapping[str, Any], bins: Mapping[str, Bins]) -> Profile:
         form = value.get("format", 1)
         if form == 1:
             return cls(value["rows"], {name: upgrade_counts(bins[name], c) for name, c in value["counts"].items()})

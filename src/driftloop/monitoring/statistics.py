@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+_FARTHEST = 2.0**1020
+"""Beyond any quantity: distances up to here are still numbers."""
 
 
 def jensen_shannon(observed: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
@@ -118,7 +120,7 @@ def wasserstein(
         raise ValueError(f"{len(observed)} and {len(expected)} counts do not fit {len(ends)} edges")
     first = ends[0] if low is None else min(low, ends[0])
     last = ends[-1] if high is None else max(high, ends[-1])
-    bounds = np.clip(np.r_[first, ends, last], low, high)
+    bounds = np.clip(np.clip(np.r_[first, ends, last], low, high), -_FARTHEST, _FARTHEST)
     middles = bounds[:-1] + (bounds[1:] - bounds[:-1]) / 2
     difference = np.cumsum(_shares(observed[:-1]) - _shares(expected[:-1]))
     return float((np.abs(difference[:-1]) * np.diff(middles)).sum())

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from driftloop.data import capture as module
 from driftloop.data import lines
 from driftloop.data.capture import decode_capture
-from driftloop.data.decoded import Decoded, join_decoded
+from driftloop.data.decoded import LISTED, Decoded, Quarantined, join_decoded, shortened
 from driftloop.data.line_by_line import decode_lines
 from driftloop.data.plain_rows import plain_rows
 from driftloop.data.schema import Schema
@@ -35,7 +35,7 @@ def _small_pieces() -> Iterator[None]:
         yield
 
 
-def _same(schema: Schema, content: bytes, block: int = 777) -> Decoded:
+def _same(schema: Schema, content: bytes, block: int = 777, same_quarantine: bool = True) -> Decoded:
     """What both ways give."""
     blocks = (content[place : place + block] for place in range(0, len(content), block))
     slow, parts = decode_lines(schema, content, len(content)), list(decode_capture(schema, blocks))
@@ -45,7 +45,8 @@ def _same(schema: Schema, content: bytes, block: int = 777) -> Decoded:
         assert fast.columns[name].dtype == values.dtype
         # repr tells -0.0 from 0.0.
         assert list(map(repr, fast.columns[name].tolist())) == list(map(repr, values.tolist())), name
-    assert fast.quarantined == slow.quarantined
+    assert not same_quarantine or fast.quarantined == slow.quarantined
+    assert fast.refused == slow.refused
     return fast
 
 
@@ -178,6 +179,7 @@ def test_records_that_are_a_little_different(bent: Callable[[bytes], bytes], row
     "payloads",
     [
         [(ROW, "1_0")],
+        [("\ufeff" + ROW, "0.5")],
         [(ROW, "0.5 0.6"), (ROW, "")],
         [(ROW, "0.5\x0b0.6"), (ROW, "")],
         [(ROW, " \n0.5")],
@@ -288,3 +290,22 @@ def test_parts_are_bounded() -> None:
     assert len(parts) > 10
     assert sum(part.rows for part in parts) == 2000
     np.testing.assert_array_equal(join_decoded(parts).columns["delay"], traffic(2000)["delay"])
+
+
+def test_what_is_told_of_garbage_is_bounded_and_counted_in_full() -> None:
+    content = b"".join([record(ROW, "0.5"), b"x\n" * 3000, record("y\n" * 3000, "0\n" * 3000), record(ROW, "0.5")])
+    decoded = _same(SCHEMA, content, same_quarantine=False)
+    assert (decoded.rows, decoded.refused) == (2, 6000)
+    assert len(decoded.quarantined) < 6000
+    for q in decoded.quarantined:
+        assert content[q.offset - 1 : q.offset] == b"\n"
+        assert content[: q.offset].count(b"\n") == q.line - 1
+
+
+def test_shortening_in_parts_is_shortening_at_once() -> None:
+    refused = [Quarantined(n, 10 * n, "bad", "x") for n in range(1, 3501)]
+    whole = shortened(refused)
+    assert [*whole[:LISTED], whole[-1].rows] == [*refused[:LISTED], 2500]
+    assert (whole[-1].line, whole[-1].offset) == (1001, 10010)
+    for cut in (0, 400, 1000, 2000, 3500):
+        assert shortened([*shortened(refused[:cut]), *shortened(refused[cut:])]) == whole

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftloop.data import labels as module
+from driftloop.data.decoded import LISTED
 from driftloop.data.labels import decode_labels
 from tests.fakes.examples import label_line
 
@@ -77,3 +78,22 @@ def test_an_oversized_record_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_every_line_is_a_label_or_quarantined(lines: list[bytes]) -> None:
     labels, refused = decode_labels(lines)
     assert len(labels) + len(refused) == sum(1 for line in lines if line.strip())
+
+
+def test_what_is_told_of_garbage_is_bounded_and_counted_in_full() -> None:
+    _, quarantined = decode_labels([b"x\n"] * 5000)
+    assert len(quarantined) == LISTED + 1
+    assert sum(item.rows for item in quarantined) == 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"groundTruthData": {"data": "1", "data": "0"}, "eventMetadata": {"eventId": "a"}}',
+        b'{"groundTruthData": {"data": "1"}, "eventMetadata": {"eventId": "a", "eventId": "b"}}',
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(line: bytes) -> None:
+    labels, (refused,) = decode_labels([line])
+    assert labels == {}
+    assert refused.reason.endswith("is there twice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -127,3 +128,21 @@ def test_writing_is_deterministic() -> None:
 def test_times_are_written_in_utc() -> None:
     columns = select(traffic(1, datetime(2026, 3, 2, 7, tzinfo=UTC)), np.arange(1))
     assert b"2026-03-02T07:00:00Z" in write_rows(SCHEMA, {"a": columns})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content + b"x\n",
+        lambda content: content.replace(b",0.", b",ten"),
+        lambda content: content + b"\xff",
+    ],
+    ids=["broken off", "a short line", "no score", "no text"],
+)
+def test_a_damaged_file_is_refused(damage: Callable[[bytes], bytes]) -> None:
+    content = damage(write_rows(SCHEMA, {"a": traffic(9)}, label=True))
+    with pytest.raises(BadRowError, match="not a whole file of rows"):
+        read_rows(SCHEMA, [content], label=True)
+    with pytest.raises(BadRowError, match="not a whole file of labelled rows"):
+        read_outcomes(SCHEMA, content)

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from driftloop.data.schema import Columns
+from driftloop.loop.baselines import load_baseline
 from driftloop.monitoring.baseline import Windowing, build_baseline
 from driftloop.monitoring.profile import profile_columns
 from driftloop.monitoring.report import DriftReport, Verdict
-from driftloop.ports import NotFoundError
+from driftloop.ports import NotFoundError, TerminalError
+from tests.fakes import FakeObjects
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 
@@ -301,3 +303,39 @@ def test_labels_of_a_broken_window_do_not_speak_of_the_model(world: World) -> No
     report = _detect(world)
     assert report.labelled_rows == 100
     assert [quality.outcomes.total for quality in report.restated] == [100, 100]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"ver', b"[]", b"{}", b"\xff"])
+def test_an_earlier_report_that_cannot_be_read_does_not_keep_a_fault_secret(world: World, content: bytes) -> None:
+    world.objects.write(ex.LIVE, REPORT, content)
+    world.profile(world.captured(*_broken(ex.START)))
+    assert _detect(world).verdict is Verdict.BROKEN_UPSTREAM
+    assert len(world.notifier.messages) == 1
+    assert json.loads(world.objects.read(ex.LIVE, REPORT))["verdict"] == Verdict.BROKEN_UPSTREAM
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b'[{"object": "a"}]', b"[" * 100_000, b'[{"object":'])
+def test_shards_that_cannot_be_read_are_named(world: World, content: bytes) -> None:
+    world.profile(world.captured(ex.traffic(100, seed=3)))
+    (key,) = world.objects.keys(ex.LIVE, "shards/")
+    world.objects.write(ex.LIVE, key, content)
+    with pytest.raises(TerminalError, match=f"{key} holds no shards"):
+        _detect(world)
+
+
+def test_labelled_rows_that_cannot_be_read_are_named(world: World) -> None:
+    columns = ex.traffic(100, seed=3)
+    world.profile(world.captured(columns))
+    world.join(world.arrived(f"labels/{ex.NAME}/a.jsonl", ex.labels(columns)))
+    (key,) = world.objects.keys(ex.LIVE, "labelled/")
+    world.objects.write(ex.LIVE, key, world.objects.read(ex.LIVE, key)[:-20])
+    with pytest.raises(TerminalError, match=f"{key} holds no labelled rows"):
+        _detect(world)
+
+
+@pytest.mark.parametrize("content", [b'{"format": 2}', b'{"format": 1, "bins": []}', b"[" * 100_000, b"\xff"])
+def test_what_is_no_baseline_is_named(content: bytes) -> None:
+    objects = FakeObjects()
+    objects.write(ex.ARTIFACTS, "evaluations/x.json", content)
+    with pytest.raises(TerminalError, match=r"s3://artifact-bucket/evaluations/x\.json cannot be read"):
+        load_baseline(objects, f"s3://{ex.ARTIFACTS}/evaluations/x.json")

@@ -15,6 +15,7 @@ from driftloop.loop import profile_traffic
 from driftloop.loop.sources import Source
 from driftloop.monitoring.profile import Profile, merge, profile_columns
 from driftloop.ports import NotFoundError, RetryableError, TerminalError
+from tests.fakes import FakeModels
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 
@@ -186,3 +187,26 @@ def test_a_model_that_is_not_deployed(world: World) -> None:
 def test_an_object_that_is_gone(world: World) -> None:
     with pytest.raises(NotFoundError, match="does not exist"):
         world.traffic_batch().add(Source(ex.LIVE, f"capture/{ex.BASE}/AllTraffic/x.jsonl", None, "e", 1))
+
+
+def test_garbage_is_counted_in_full_and_told_in_short(world: World) -> None:
+    content = ex.record("x\n" * 5000, "0\n" * 5000)
+    batch = world.profile(world.arrived(f"capture/{ex.BASE}/AllTraffic/2026/03/02/10/a.jsonl", content))
+    assert (batch.counted[ex.NAME], batch.quarantined[ex.NAME]) == (0, 5000)
+    told = world.quarantined("capture")
+    assert (len(told), sum(item["rows"] for item in told)) == (1001, 5000)
+    assert told[-1]["reason"] == "4000 more rows or records from here on cannot be read either"
+
+
+def test_an_object_that_comes_twice_in_a_batch_is_counted_once(world: World) -> None:
+    source = world.captured(ex.traffic(30))
+    assert world.profile(source, source).counted[ex.NAME] == 30
+
+
+@pytest.mark.parametrize(
+    "features", [{"track": "category", "delay": "number"}, {"line": "category", "delay": "category"}]
+)
+def test_a_baseline_of_other_columns_is_named(world: World, features: dict[str, str]) -> None:
+    world.models = FakeModels(ex.model(data={**ex.raw_spec()["data"], "features": features}))
+    with pytest.raises(TerminalError, match=r"columns that the model file does not declare so: (line|delay); once"):
+        world.profile(world.captured(ex.traffic(30)))

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import chi2  # type: ignore[import-untyped]
 
-from driftloop.monitoring.chance import _weighted_quantile, divergence_allowance, loss_allowance
+from driftloop.monitoring.chance import (
+    _weighted_quantile,
+    divergence_allowance,
+    divergence_floor,
+    loss_allowance,
+    loss_floor,
+)
 from driftloop.monitoring.outcomes import count_outcomes
 from driftloop.monitoring.profile import profile_columns
 from tests.fakes.examples import SCHEMA, baseline, traffic
@@ -72,3 +78,19 @@ def test_the_limits_know_how_many_rows_they_are_for() -> None:
     assert (limits.rows, limits.labelled_rows, limits.sensitivity) == (400, 400, 0.01)
     half = divergence_allowance([11], [1.0], 100, 200, 0.01)
     assert half == pytest.approx(chi2.ppf(0.99, 11) / (8 * math.log(2)) * (1 / 100 - 1 / 200), rel=0.04)
+
+
+@pytest.mark.parametrize("rows", [200, 5000])
+def test_floors_are_what_chance_exceeds_as_often_as_asked(rows: int) -> None:
+    assert loss_floor(12, rows, 0.01) == pytest.approx(chi2.ppf(0.99, 12) / (2 * rows), rel=0.04)
+    once = chi2.ppf(0.99, 9) / (8 * rows * math.log(2))
+    assert divergence_floor([9], [1.0], rows, 10**12, 0.01) == pytest.approx(once, rel=0.04)
+    assert divergence_floor([9], [1.0], rows, rows, 0.01) == pytest.approx(2 * once, rel=0.04)
+
+
+def test_limits_are_not_below_chance_however_few_blocks_happen_to_lie_together() -> None:
+    limits = BASELINE.limits
+    assert limits.quality_loss >= loss_floor(BASELINE.outcomes.occupied, limits.labelled_rows, limits.sensitivity)
+    freedom = int((BASELINE.reference.counts["delay"] > 0).sum()) - 1
+    floor = divergence_floor([freedom], [1.0], limits.rows, BASELINE.reference.rows, limits.sensitivity / 2)
+    assert limits.features["delay"] >= floor

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -382,3 +383,19 @@ def test_conversions_come_in_pairs() -> None:
     for conversion in CONVERSIONS:
         back = [other for other in CONVERSIONS if abs(other.factor * conversion.factor - 1) < 1e-9]
         assert any(abs(other.back(conversion.back(7.0)) - 7) < 1e-6 for other in back), conversion.name
+
+
+def test_numbers_that_are_nearly_zero_are_no_unit_change() -> None:
+    feature = Feature("x", "number")
+    bins: dict[str, Bins] = {"x": fit_bins(feature, np.random.default_rng(1).gamma(2, 3, 500))}
+    usual, now = (
+        _counted(bins, values)
+        for values in (np.random.default_rng(2).gamma(2, 3, 500), np.array([5e-324, 0.0, 1e-323] * 30))
+    )
+    assert [fault.kind for fault in find_faults(bins, usual, now, ["x"])] == []
+
+
+def _counted(bins: dict[str, Bins], values: np.ndarray[Any, Any]) -> Profile:
+    times = np.datetime64("2026-03-02", "s") + np.arange(len(values)).astype("timedelta64[m]")
+    schema = Schema("id", "time", "label", timedelta(0), (Feature("x", "number"),))
+    return profile_columns(bins, {"time": times, "x": values}, schema)

@@ -15,6 +15,7 @@ from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Feature
 from driftloop.data.windows import to_numpy
 from driftloop.monitoring.bins import Bins, CategoryBins, NumericBins, fit_bins, fit_categories, fit_numeric
+from driftloop.monitoring.moments import moments_of
 from driftloop.monitoring.profile import Profile, empty_profile, merge, profile_columns
 from tests.fakes.examples import SCHEMA as PLAIN
 from tests.fakes.examples import START, traffic
@@ -191,3 +192,30 @@ def test_cells_of_whole_numbers_are_named_by_the_numbers() -> None:
     assert hours.labels[:4] == ["below 0", "0 to 2", "3 to 4", "5 to 7"]
     weekdays = fit_bins(Feature("weekday", "integer", 0, 6), np.repeat(np.arange(7.0), 10))
     assert weekdays.labels == ["below 0", *"0123456", "above 6", "missing"]
+
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[5e-324] * 9, [-LARGEST, LARGEST] * 9, [1.0, LARGEST, LARGEST], [-LARGEST] * 9, [0.0, 5e-324] * 9, [1e308] * 9],
+)
+def test_numbers_at_the_ends_of_what_a_double_holds(values: list[float]) -> None:
+    column = np.array(values)
+    bins = fit_numeric(column)
+    moments = moments_of(bins, column)
+    mean, deviation = moments.mean(bins), moments.deviation(bins)
+    assert mean is not None
+    assert deviation is not None
+    assert np.isfinite([*bins.edges, bins.origin, bins.step, mean, deviation]).all()
+    assert bins.count(column).sum() == len(values)
+
+
+def test_counts_of_other_bins_are_refused() -> None:
+    bins = fit_bins(Feature("delay", "number"), traffic(50)["delay"])
+    value = profile_columns({"delay": bins}, traffic(20), PLAIN).to_dict()
+    # One number would be added to every cell.
+    for counts in ([20], [*value["counts"]["delay"], 0]):
+        with pytest.raises(ValueError, match="counts of delay"):
+            Profile.from_dict(value | {"counts": {"delay": counts}}, {"delay": bins})

@@ -197,3 +197,9 @@ def test_outcomes_merge_exactly(a: list[tuple[int, float]], b: list[tuple[int, f
 def test_no_outcomes_have_no_loss() -> None:
     with pytest.raises(ValueError, match="no labelled rows"):
         NO_OUTCOMES.loss()
+
+
+def test_the_distance_of_the_largest_numbers_is_a_number() -> None:
+    largest = float(np.finfo(np.float64).max)
+    far = wasserstein(np.array([0, 0, 9, 0]), np.array([9, 0, 0, 0]), [-1.0, 1.0], -largest, largest)
+    assert np.isfinite(far)

@@ -46,6 +46,7 @@ def _spoilt(**parts: Any) -> str:
     ("text", "told"),
     [
         ("{", "kept.json: not JSON: "),
+        ("[" * 100_000, "kept.json: not JSON: maximum recursion depth"),
         ("[]", "kept.json: a drift report is a JSON object, and this is list"),
         (_spoilt(format=3), "kept.json: format 3 is not known; this version reads 1 and 2; update driftloop"),
         (_spoilt(verdict="fine"), "kept.json: verdict: Input should be 'stable', "),
@@ -55,6 +56,10 @@ def _spoilt(**parts: Any) -> str:
         (
             _spoilt(predictions={"cells": ["a", "b"], "before": [1.0], "after": [0.5, 0.5]}),
             "kept.json: predictions: Value error, a histogram has one share per cell, and here are 2 cells, 1 shares before, 2 after",
+        ),
+        (
+            _spoilt(predictions={"cells": ["a"], "before": [1.0], "after": [-1.0]}),
+            "kept.json: predictions.after.0: Input should be greater than or equal to 0",
         ),
         (
             _spoilt(faults=[{"kind": "constant", "columns": [], "share": 2, "reason": ""}]),

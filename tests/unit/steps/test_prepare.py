@@ -125,7 +125,7 @@ def test_the_manifest_depends_on_the_order_of_the_payload(aws, prepared, tmp_pat
         (
             f"labelled/{NAME}/{day(1)}/aa.csv",
             b"object,trip,departure,line,delay,cars,score,late\no,a,2026-03-03T00:00:00Z,x,1,2,high,1\n",
-            "ValueError",
+            "not a whole file of rows: could not convert",
         ),
     ],
 )

@@ -86,5 +86,6 @@ def movers(cells: Sequence[Cell]) -> set[int]:
 def contribution(before: float, after: float) -> float:
     """What one cell adds to the Jensen-Shannon divergence, in bits (Lin 1991); never negative."""
     middle = (before + after) / 2
-    halves = (share * math.log2(share / middle) / 2 for share in (before, after) if share > 0)
+    # Half of the smallest number is zero.
+    halves = (share * math.log2(share / middle) / 2 for share in (before, after) if share > 0 and middle > 0)
     return max(0.0, sum(halves))

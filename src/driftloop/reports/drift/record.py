@@ -64,6 +64,8 @@ class BeforeAfter(_Part):
 class FeatureDrift(FeatureScore):
     """One feature; the divergence is Jensen-Shannon's, in bits. Statistics are None in format 1 or where undefined."""
 
+    before: tuple[Share, ...]
+    after: tuple[Share, ...]
     divergence: FiniteFloat
     psi: FiniteFloat | None = None
     wasserstein: FiniteFloat | None = None
@@ -79,8 +81,8 @@ class Predictions(_Part):
     """Histogram of the model's output; shares per cell."""
 
     cells: tuple[str, ...]
-    before: tuple[FiniteFloat, ...]
-    after: tuple[FiniteFloat, ...]
+    before: tuple[Share, ...]
+    after: tuple[Share, ...]
 
     @model_validator(mode="after")
     def _one_share_per_cell(self) -> Self:
@@ -151,7 +153,7 @@ def read_report(text: str | bytes, source: str = "drift report") -> WindowReport
     """Read a drift report. Raises RecordError that names the source, each faulty place and the reason."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{source}: not JSON: {error}") from error
     _check_format(value, source)
     try:

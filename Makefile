@@ -80,4 +80,4 @@ peers: $(PEERS:%=.venv-peers/%/.installed)
 	@touch $@
 
 clean:
-	rm -rf build cdk.out $(VENV) .venv-compile .venv-spark node_modules
+	rm -rf build cdk.out $(VENV) .venv-compile .venv-spark .venv-peers node_modules

@@ -29,11 +29,11 @@ class Display:
 
     def say(self, text: str) -> None:
         """One line."""
-        self._err.print(text, highlight=False, markup=False)
+        self._err.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def fault(self, text: str) -> None:
         """Why nothing can be done."""
-        self._err.print(f"error: {text}", style="red", highlight=False, markup=False)
+        self._err.print(f"error: {text}", style="red", highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, name: str, total: int) -> Iterator[Callable[[], object]]:
@@ -51,7 +51,7 @@ class Display:
             self._out.print(_faults(result["faults"]))
         for fault in result["faults"]:
             for missed in fault["missed"]:
-                self._out.print(f"not named: {fault['name']}: {missed}", highlight=False, markup=False)
+                self._out.print(f"not named: {fault['name']}: {missed}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _policies(policies: Sequence[Mapping[str, Any]]) -> Table:

@@ -114,7 +114,8 @@ def _span(baseline: Baseline, profiles: Sequence[Profile], min_rows: int, smooth
     current = profiles[-1]
     broken = faults(baseline, current) if current.rows >= min_rows else []
     settled = current.rows >= min_rows and not broken and len(profiles) >= smoothing
-    sound = [p for p in profiles if p.rows >= min_rows and not faults(baseline, p)] if settled else [current]
+    earlier = [p for p in profiles[:-1] if p.rows >= min_rows and not faults(baseline, p)] if settled else []
+    sound = [*earlier, current]
     return _Span(merge(baseline.bins, sound), len(sound) / smoothing, settled, broken)
 
 

@@ -111,13 +111,14 @@ def _is_far(change: Numbers, conversion: Conversion, now: Side, usual: Side) -> 
     new = change.novelty >= BROKEN_SHARE
     # Few values at the ends for their deviation: a filler in many rows, not a unit in all.
     spike = now.width < 0.4 * usual.width
-    if spike or change.gap_after(conversion) > _ROUGH:
-        return False
     if conversion.factor * _FAR <= 1:
         collapsed = now.deviation * _COLLAPSE <= usual.deviation and change.usual_share < BROKEN_SHARE
-        return collapsed or (new and now.deviation * _JUMP <= usual.deviation)
-    far = conversion.factor >= _FAR or abs(conversion.offset) >= _FAR * usual.deviation
-    return far and new and change.moved >= _JUMP
+        larger = collapsed or (new and now.deviation * _JUMP <= usual.deviation)
+    else:
+        far = conversion.factor >= _FAR or abs(conversion.offset) >= _FAR * usual.deviation
+        larger = far and new and change.moved >= _JUMP
+    # The dearest question last: dozens of conversions are tried on every column.
+    return larger and not spike and change.gap_after(conversion) <= _ROUGH
 
 
 def _is_scaled(change: Numbers, conversion: Conversion, back: Side, usual: Side) -> bool:

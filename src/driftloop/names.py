@@ -59,6 +59,11 @@ class ModelNames:
         return f"{parameter_prefix()}{self.model}"
 
 
+def report_prefix(model: str) -> str:
+    """Where a model's drift reports are kept in the live bucket, each as ``<window start>.json``."""
+    return f"reports/{model}/"
+
+
 def parameter_prefix() -> str:
     """Common prefix of all model parameters."""
     return f"/{PREFIX}/models/"

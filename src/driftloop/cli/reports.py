@@ -17,6 +17,7 @@ from rich.text import Text
 
 from driftloop.cli.cloud import Cloud
 from driftloop.monitoring.report import Verdict
+from driftloop.names import report_prefix
 from driftloop.ports import NotFoundError, Objects
 from driftloop.reports.drift.page import render
 from driftloop.reports.drift.record import WindowReport, read_report
@@ -79,7 +80,7 @@ class Shelf:
         return self.objects.read(self.bucket, self._key(f"{start}.json"))
 
     def _key(self, name: str) -> str:
-        return f"reports/{self.model}/{name}"
+        return f"{report_prefix(self.model)}{name}"
 
 
 @click.command()

@@ -9,6 +9,7 @@ from typing import Any
 
 from driftloop.demo.display import Display
 from driftloop.demo.stage import Stage
+from driftloop.names import report_prefix
 from driftloop.retraining.episode import Episode, Status
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,7 +60,7 @@ class Chronicle:
         return dict(json.loads(content))
 
     def _look_at_reports(self) -> None:
-        bucket, prefix = self._stage.bucket("live"), f"reports/{self._stage.model}/"
+        bucket, prefix = self._stage.bucket("live"), report_prefix(self._stage.model)
         newest = max(self.reports, default="")
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=newest)
         for page in pages:

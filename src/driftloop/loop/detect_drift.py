@@ -19,6 +19,7 @@ from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.outcomes import NO_OUTCOMES, count_outcomes
 from driftloop.monitoring.profile import Profile, merge
 from driftloop.monitoring.report import DriftReport, Verdict, WindowQuality
+from driftloop.names import report_prefix
 from driftloop.ports import Ledger, Model, Models, NotFoundError, Notifier, Objects, TerminalError
 
 Bundle = dict[str, dict[str, Profile]]
@@ -170,7 +171,7 @@ def _judged(
 
 
 def _report_key(name: str, window: Window) -> str:
-    return f"reports/{name}/{iso(window.start)}.json"
+    return f"{report_prefix(name)}{iso(window.start)}.json"
 
 
 def _broken_message(report: DriftReport) -> str:

@@ -12,10 +12,10 @@ from driftloop.data.capture import Quarantined
 from driftloop.data.labels import Labels, decode_labels
 from driftloop.data.lines import split_lines
 from driftloop.data.parsing import BadRowError
-from driftloop.data.rows import by_date, concatenate, latest_by_id, read_rows, select, write_rows
+from driftloop.data.rows import concatenate, latest_by_id, read_rows, select
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window
-from driftloop.loop.sources import Source, bundle_name, quarantine, refuse_oversized
+from driftloop.loop.sources import Source, quarantine, refuse_oversized, write_dated
 from driftloop.loop.warm import WarmFiles
 from driftloop.ports import Clock, Models, Objects, RetryableError
 
@@ -65,13 +65,7 @@ class LabelBatch:
         """Write the labelled rows. A retry of the same batch writes the same objects again."""
         for model, parts in self._parts.items():
             schema = self.models.get(model).schema
-            dates: dict[str, dict[str, Columns]] = {}
-            for source, columns in parts.items():
-                for day, rows in by_date(columns, schema.time).items():
-                    dates.setdefault(day, {})[source] = rows
-            for day, sources in dates.items():
-                key = f"labelled/{model}/{day}/{bundle_name(sources)}.csv"
-                self.objects.write(self._bucket, key, write_rows(schema, sources, label=True))
+            write_dated(self.objects, self._bucket, f"labelled/{model}", schema, parts, label=True)
 
     def _match(self, bucket: str, model: str, schema: Schema, labels: Labels) -> tuple[Columns, list[str]]:
         """Labelled rows, and ids that no prediction has."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from driftloop.data.capture import SCORE, decode_capture
-from driftloop.data.rows import by_date, select, write_rows
+from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
-from driftloop.loop.sources import Source, bundle_name, quarantine
+from driftloop.loop.sources import Source, bundle_name, quarantine, write_dated
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.bins import CategoryBins
 from driftloop.monitoring.profile import Profile, profile_columns
@@ -89,14 +89,7 @@ class TrafficBatch:
 
     def _write_rows(self) -> None:
         for model, parts in self._rows.items():
-            schema = self.models.get(model).schema
-            dates: dict[str, dict[str, Columns]] = {}
-            for part, columns in parts.items():
-                for day, rows in by_date(columns, schema.time).items():
-                    dates.setdefault(day, {})[part] = rows
-            for day, sources in dates.items():
-                key = f"rows/{model}/{day}/{bundle_name(sources)}.csv"
-                self.objects.write(self._bucket, key, write_rows(schema, sources))
+            write_dated(self.objects, self._bucket, f"rows/{model}", self.models.get(model).schema, parts)
         self._rows, self._held = {}, 0
 
     def _write_shards(self, model: str, day: str, shards: dict[str, dict[str, Profile]]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from driftloop.data.capture import Quarantined
+from driftloop.data.rows import by_date, write_rows
+from driftloop.data.schema import Columns, Schema
 from driftloop.names import model_of_endpoint
 from driftloop.ports import Objects, TerminalError
 
@@ -58,6 +60,18 @@ class Source:
 def bundle_name(ids: Iterable[str]) -> str:
     """Name for what one batch wrote: a retry of the same batch writes the same object again."""
     return hashlib.sha256("|".join(sorted(ids)).encode()).hexdigest()[:24]
+
+
+def write_dated(
+    objects: Objects, bucket: str, folder: str, schema: Schema, parts: Mapping[str, Columns], label: bool = False
+) -> None:
+    """Write rows of several sources as ``<folder>/<event date>/<bundle>.csv``, one file a date."""
+    dates: dict[str, dict[str, Columns]] = {}
+    for source, columns in parts.items():
+        for day, rows in by_date(columns, schema.time).items():
+            dates.setdefault(day, {})[source] = rows
+    for day, sources in dates.items():
+        objects.write(bucket, f"{folder}/{day}/{bundle_name(sources)}.csv", write_rows(schema, sources, label))
 
 
 def quarantine(

@@ -111,9 +111,12 @@ class Baseline:
         steady = frozenset(value.get("steady", ()))
         return cls(bins, reference, value["importance"], Limits(**value["limits"]), outcomes, steady, text)
 
-    def input_drift(self, profile: Profile) -> float:
-        """Divergence of the inputs, weighted by what the model uses; bits."""
-        return sum(w * self.feature_drift(name, profile) for name, w in self.importance.items())
+    def input_drift(self, profile: Profile, weights: Mapping[str, float] | None = None) -> float:
+        """Divergence of the inputs, weighted by what the model uses (or otherwise); bits."""
+        return sum(
+            w * self.feature_drift(name, profile)
+            for name, w in (self.importance if weights is None else weights).items()
+        )
 
     def feature_drift(self, name: str, profile: Profile) -> float:
         """Divergence of one column from the reference; bits."""
@@ -138,8 +141,7 @@ class Baseline:
         """
         weights = {name: w for name, w in self.importance.items() if share >= 1 or name not in self.steady}
         extra = self._allowance(list(weights), list(weights.values()), profile.rows, 1)
-        drift = sum(w * self.feature_drift(name, profile) for name, w in weights.items())
-        return Reading(drift, self.limits.input_drift / share + extra)
+        return Reading(self.input_drift(profile, weights), self.limits.input_drift / share + extra)
 
     def judge_predictions(self, profile: Profile, share: float = 1.0) -> Reading:
         """Prediction drift against its limit."""

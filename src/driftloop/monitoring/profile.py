@@ -17,14 +17,7 @@ from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, CategoryBins, Counts, NumericBins, upgrade_counts
 from driftloop.monitoring.moments import Moments, moments_map, moments_of
 from driftloop.monitoring.outcomes import CELLS, score_cells
-from driftloop.monitoring.sample import (
-    NO_SAMPLE,
-    Sample,
-    keep_smallest,
-    sample_from_dict,
-    sample_to_dict,
-    sample_values,
-)
+from driftloop.monitoring.sample import NO_SAMPLE, Sample, keep_smallest, sample_values
 
 FORMAT = 2
 _MINUTES = 60
@@ -94,11 +87,11 @@ class Profile:
             "rows": self.rows,
             "counts": {name: counts.tolist() for name, counts in self.counts.items()},
             "moments": {name: moments.to_list() for name, moments in self.moments.items()},
-            "unseen": {name: sample_to_dict(sample) for name, sample in self.unseen.items()},
+            "unseen": {name: dict(sample.counts) for name, sample in self.unseen.items()},
             "joint": {name: counts.tolist() for name, counts in self.joint.items()},
             "probabilities": self.probabilities.tolist(),
             "minutes": self.minutes.tolist(),
-            "ids": sample_to_dict(self.ids),
+            "ids": dict(self.ids.counts),
         }
 
     @classmethod
@@ -121,11 +114,11 @@ class Profile:
             value["rows"],
             _arrays(value["counts"]),
             moments_map(value["moments"]),
-            {name: sample_from_dict(sample) for name, sample in value["unseen"].items()},
+            {name: keep_smallest(sample) for name, sample in value["unseen"].items()},
             _arrays(value["joint"]),
             np.array(value["probabilities"], dtype=np.int64),
             np.array(value["minutes"], dtype=np.int64),
-            sample_from_dict(value["ids"]),
+            keep_smallest(value["ids"]),
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -54,13 +53,3 @@ def sample_values(values: Iterable[str]) -> Sample:
     for place in np.flatnonzero(hashes <= smallest[-1]).tolist():
         counts[texts[place]] = counts.get(texts[place], 0) + 1
     return keep_smallest(counts)
-
-
-def sample_to_dict(sample: Sample) -> dict[str, int]:
-    """Plain form for JSON."""
-    return dict(sample.counts)
-
-
-def sample_from_dict(value: Mapping[str, Any]) -> Sample:
-    """The other way round."""
-    return keep_smallest(value)

@@ -54,3 +54,17 @@ def _attribute(key: str, value: str | int | float | bool | None) -> str:
         return ""
     name = key.rstrip("_").replace("_", "-") if key != "viewBox" else key
     return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+
+
+def document_head(title: str, policy: str, *styles: str) -> Html:
+    """Head of a page that fetches nothing. ``policy`` is its content security policy; styles are CSS, taken as they are."""
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", title),
+        [tag("style", Html(text)) for text in styles],
+    )

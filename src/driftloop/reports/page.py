@@ -14,7 +14,7 @@ from driftloop.reports.gate_plots import advantage_plot, loss_plot
 from driftloop.reports.glossary import glossary
 from driftloop.reports.headline import certainty, facts, headline
 from driftloop.reports.histograms import pictures
-from driftloop.reports.markup import Html, embedded_json, join, tag
+from driftloop.reports.markup import Html, document_head, embedded_json, join, tag
 from driftloop.reports.record import LoopRecord
 from driftloop.reports.tables import (
     alarms_table,
@@ -69,16 +69,7 @@ def _head(title: str, scripts: list[Html]) -> Html:
     # Only these very scripts may run and nothing may be fetched, whatever the record holds.
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src {hashes}; base-uri 'none'; form-action 'none'"
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", title),
-        tag("style", Html((_HERE / "page.css").read_text(encoding="utf-8"))),
-    )
+    return document_head(title, policy, (_HERE / "page.css").read_text(encoding="utf-8"))
 
 
 def _digest(script: str) -> str:

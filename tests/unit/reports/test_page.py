@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
@@ -12,39 +11,10 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 from driftloop.reports.page import render
 from driftloop.reports.record import LoopRecord
 from driftloop.reports.tables import best_and_worst
+from tests.unit.reports.outline import Outline
 from tests.unit.reports.records import HOSTILE, hostile_json, record_json
 
-VOID = {"meta", "link", "br"}
 LIMIT = 6_000_000
-
-
-class _Outline(HTMLParser):
-    """Elements, their nesting and the text outside of scripts."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "script" not in self.open and "style" not in self.open:
-            self.words.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
 
 
 def _own(page: str) -> str:
@@ -66,7 +36,7 @@ def test_page_is_small_enough_to_send(page: str) -> None:
 
 
 def test_elements_are_nested_and_ids_are_unique(page: str) -> None:
-    outline = _Outline(page)
+    outline = Outline(page)
     assert outline.open == []
     ids = [attributes["id"] for _, attributes in outline.found if "id" in attributes]
     assert len(ids) == len(set(ids)) > 15
@@ -75,7 +45,7 @@ def test_elements_are_nested_and_ids_are_unique(page: str) -> None:
 
 
 def test_nothing_is_fetched(page: str) -> None:
-    outline = _Outline(page)
+    outline = Outline(page)
     sources = [attributes.get(name) for _, attributes in outline.found for name in ("src", "srcset", "data")]
     assert set(sources) == {None}
     assert "http" not in re.sub(r"http-equiv", "", _own(page))
@@ -84,7 +54,7 @@ def test_nothing_is_fetched(page: str) -> None:
 
 
 def test_only_the_scripts_of_the_page_may_run(page: str) -> None:
-    (policy,) = [m["content"] for m in _Outline(page).named("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [m["content"] for m in Outline(page).named("meta") if m.get("http-equiv") == "Content-Security-Policy"]
     assert policy is not None
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     assert len(scripts) == 2
@@ -96,7 +66,7 @@ def test_only_the_scripts_of_the_page_may_run(page: str) -> None:
 
 def test_text_from_the_record_never_becomes_markup() -> None:
     page = render(LoopRecord.from_json(hostile_json()))
-    outline = _Outline(page)
+    outline = Outline(page)
     assert outline.open == []
     assert outline.named("img") == []
     assert len(outline.named("script")) == 3
@@ -104,13 +74,13 @@ def test_text_from_the_record_never_becomes_markup() -> None:
 
 
 def test_tables_have_captions_and_headers(page: str) -> None:
-    outline = _Outline(page)
+    outline = Outline(page)
     assert len(outline.named("table")) == len(outline.named("caption")) == 7
     assert {th.get("scope") for th in outline.named("th")} == {"col", "row"}
 
 
 def test_episodes_are_told_in_plain_words(page: str) -> None:
-    told = " ".join(_Outline(page).words)
+    told = " ".join(Outline(page).words)
     assert "cooldown after the last episode lasts until 2013-06-15T00:00:00Z" in told
     assert "step Train failed: CapacityError: no ml.m5.large is free" in told
     assert re.search(r"version 2 serves; log-loss 0\.\d{4} before, 0\.\d{4} now on the same holdout", told)
@@ -125,7 +95,7 @@ def test_without_the_ledgers_words_a_rejection_is_told_by_the_gate() -> None:
     for evaluation in values["evaluations"]:
         if evaluation["episode_id"] == rejected["id"]:
             evaluation["evaluation"]["gate"]["reason"] = "worse in every slice"
-    told = " ".join(_Outline(render(LoopRecord.from_json(json.dumps(values)))).words)
+    told = " ".join(Outline(render(LoopRecord.from_json(json.dumps(values)))).words)
     assert told.count("worse in every slice") == 2  # among the episodes and among the evaluations
     assert "the pipeline failed; the champion went on serving" in told
 
@@ -146,7 +116,7 @@ def test_best_and_worst_slice_follow_the_metric(record: LoopRecord) -> None:
 
 
 def test_nothing_has_happened_yet(empty: LoopRecord) -> None:
-    told = " ".join(_Outline(render(empty)).words)
+    told = " ".join(Outline(render(empty)).words)
     for sentence in (
         "No drift reports: no complete window has been judged yet.",
         "No quality windows: no labels have come back yet.",
@@ -160,7 +130,7 @@ def test_nothing_has_happened_yet(empty: LoopRecord) -> None:
 
 def test_the_first_day(first_day: LoopRecord) -> None:
     page = render(first_day)
-    told = " ".join(_Outline(page).words)
+    told = " ".join(Outline(page).words)
     assert "no difference on the same 600 rows; no retraining." in told
     assert "No alarm changed its state." in told
     assert "AUC, served against first version" in told

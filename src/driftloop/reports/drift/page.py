@@ -14,7 +14,7 @@ from driftloop.reports.drift.rules import rules_section
 from driftloop.reports.drift.slices import places_section
 from driftloop.reports.drift.verdict import head, steps
 from driftloop.reports.drift.vocabulary import vocabulary
-from driftloop.reports.markup import Html, join, tag
+from driftloop.reports.markup import Html, document_head, join, tag
 
 # Nothing may run and nothing may be fetched, whatever the report holds.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -54,13 +54,4 @@ def _section(place: str, title: str, content: Html) -> Html:
 def _head(title: str) -> Html:
     styles = files("driftloop.reports")
     texts = (styles.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "drift/drift.css"))
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", title),
-        [tag("style", Html(text)) for text in texts],
-    )
+    return document_head(title, POLICY, *texts)

@@ -25,7 +25,7 @@ with contextlib.suppress(ImportError):
 
 def contain(request: dict[str, Any]) -> int:
     """Become the container: run the program and give its exit status."""
-    os.setsid()
+    lead_group(0)
     os.chdir(request["cwd"])
     nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -48,6 +48,12 @@ def contain(request: dict[str, Any]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def lead_group(pid: int) -> None:
+    """Make a process the head of its own group; called on both sides of the fork, so that neither waits for the other."""
+    with contextlib.suppress(ProcessLookupError):
+        os.setpgid(pid, pid)
 
 
 def end_group(pid: int) -> None:
@@ -81,6 +87,7 @@ def main() -> None:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(status)
+            lead_group(pid)
         running.add(pid)
         answer({"started": request["number"], "pid": pid})
         threading.Thread(target=await_end, args=(pid,), daemon=True).start()

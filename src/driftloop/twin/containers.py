@@ -155,10 +155,8 @@ def kill_all() -> None:
 
 
 def _kill(pid: int) -> None:
-    # A process that has only just been forked is not yet the head of its own group.
-    for kill in (os.killpg, os.kill):
-        with contextlib.suppress(ProcessLookupError):
-            kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 _RUNNING: set[int] = set()

@@ -85,6 +85,13 @@ _ENDPOINT_KEY = (
     Grant(["kms:DescribeKey"], [KEY]),
 )
 
+_CONFIRM = (
+    _sagemaker(["DescribeEndpoint"], "endpoint"),
+    _sagemaker(["UpdateModelPackage"], "model-package"),
+    _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
+    _sagemaker(["DeleteModel"], "model"),
+)
+
 FUNCTIONS = (
     SharedFunction(
         "profile_traffic",
@@ -206,10 +213,33 @@ FUNCTIONS = (
         work=Work("endpoint"),
         grants=(
             _ledger("GetItem", "PutItem", "DeleteItem"),
-            _sagemaker(["DescribeEndpoint"], "endpoint"),
-            _sagemaker(["UpdateModelPackage"], "model-package"),
-            _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
-            _sagemaker(["DeleteModel"], "model"),
+            *_CONFIRM,
+            _NOTIFY,
+        ),
+    ),
+    SharedFunction(
+        "reconcile",
+        "Repairs what lost events, crashes and refusals left behind.",
+        memory=512,
+        timeout=300,
+        failures="reconciliation",
+        grants=(
+            _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
+            Grant(["ssm:GetParametersByPath"], [arn("ssm", f"parameter{parameter_prefix().rstrip('/')}")]),
+            Grant(
+                ["cloudwatch:DescribeAlarms"],
+                [arn("cloudwatch", "alarm:*")],
+                "looking for alarms by prefix and state is allowed on all alarms or not at all",
+            ),
+            Grant(["sagemaker:ListModelPackages"], ["*"], "SageMaker's list calls know no resources"),
+            _sagemaker(
+                ["StartPipelineExecution", "DescribePipelineExecution", "ListPipelineExecutionSteps"], "pipeline"
+            ),
+            _sagemaker(["DescribeModelPackage"], "model-package"),
+            *_CONFIRM,
+            # What is approved is deployed by the one function that may.
+            Grant(["sqs:GetQueueUrl", "sqs:SendMessage"], [arn("sqs", ref.queue("deployment"))]),
+            _MODELS,
             _NOTIFY,
         ),
     ),

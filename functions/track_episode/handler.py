@@ -9,9 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftloop.aws import batch, wiring
 from driftloop.aws.events import PipelineStatusChange, parse_body
-from driftloop.loop.track_episode import Tracker
-
-ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
+from driftloop.loop.track_episode import ENDED, Tracker
 
 logger = Logger(service="track_episode")
 

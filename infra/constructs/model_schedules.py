@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from datetime import timedelta
 
-from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from driftloop.names import ModelNames
 from driftloop.spec import ModelSpec
 from infra import references as ref
+from infra.constructs.timed_message import timed_message
 from infra.errors import LimitError
-from infra.references import arn, role_arn
+from infra.references import arn
 
 SETTLING_MINUTES = 30
 """Time between the end of a window and its judgement: capture is written and counted within a few minutes."""
@@ -24,41 +22,26 @@ class ModelSchedules(Construct):
 
     def __init__(self, scope: Construct, id: str, spec: ModelSpec) -> None:  # noqa: A002
         super().__init__(scope, id)
-        self._base = ModelNames(spec.name).base
-        self._schedule(
-            "detect",
-            window_cron(spec.monitoring.window),
-            arn("lambda", f"function:{ref.function('detect_drift')}"),
-            {"model": spec.name},
+        base = ModelNames(spec.name).base
+        timed_message(
+            self,
+            "Detect",
+            name=f"{base}-detect",
+            expression=window_cron(spec.monitoring.window),
+            target=arn("lambda", f"function:{ref.function('detect_drift')}"),
+            message={"model": spec.name},
             dead_letters="detection",
         )
         if spec.retraining.every is not None:
-            self._schedule(
-                "retrain",
-                rate(spec.retraining.every),
-                arn("sqs", ref.queue("retraining")),
-                {"model": spec.name, "trigger": "schedule"},
+            timed_message(
+                self,
+                "Retrain",
+                name=f"{base}-retrain",
+                expression=rate(spec.retraining.every),
+                target=arn("sqs", ref.queue("retraining")),
+                message={"model": spec.name, "trigger": "schedule"},
                 dead_letters="retraining",
             )
-
-    def _schedule(
-        self, purpose: str, expression: str, target: str, message: Mapping[str, str], dead_letters: str
-    ) -> None:
-        queue = ref.sub(arn("sqs", ref.dead_letter_queue(dead_letters)))
-        scheduler.CfnSchedule(
-            self,
-            purpose.title(),
-            name=f"{self._base}-{purpose}",
-            schedule_expression=expression,
-            schedule_expression_timezone="UTC",
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=ref.sub(target),
-                role_arn=ref.sub(role_arn(ref.SCHEDULER_ROLE)),
-                input=json.dumps(message),
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=queue),
-            ),
-        )
 
 
 def window_cron(window: timedelta) -> str:

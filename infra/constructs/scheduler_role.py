@@ -1,4 +1,4 @@
-"""What the schedules of all models may do: call one function and fill one queue."""
+"""What all schedules may do."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from infra.references import KEY, arn
 
 
 class SchedulerRole(Construct):
-    """One role for all schedules: they all do the same two things."""
+    """One role for all schedules: they call two functions and fill one queue."""
 
     def __init__(self, scope: Construct, id: str, key_arn: str) -> None:  # noqa: A002
         super().__init__(scope, id)
-        queues = [ref.queue("retraining"), ref.dead_letter_queue("retraining"), ref.dead_letter_queue("detection")]
+        queues = [
+            ref.queue("retraining"),
+            *(ref.dead_letter_queue(work) for work in ("retraining", "detection", "reconciliation")),
+        ]
+        called = [arn("lambda", f"function:{ref.function(name)}") for name in ("detect_drift", "reconcile")]
         self.role = ServiceRole(
             self,
             "Role",
             service="scheduler",
             name=ref.sub(ref.SCHEDULER_ROLE),
             grants=[
-                Grant(["lambda:InvokeFunction"], [arn("lambda", f"function:{ref.function('detect_drift')}")]),
+                Grant(["lambda:InvokeFunction"], called),
                 Grant(["sqs:SendMessage"], [arn("sqs", queue) for queue in queues]),
                 Grant(["kms:Decrypt", "kms:GenerateDataKey"], [KEY]),
             ],
             values={"KmsKeyArn": key_arn},
-            description="Schedules of the models",
+            description="Schedules of the kit and of the models",
         )

@@ -19,6 +19,7 @@ from infra.constructs.loop_function import LoopFunction
 from infra.constructs.notifications import Notifications
 from infra.constructs.overview import Overview
 from infra.constructs.platform_rules import PlatformRules
+from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.scheduler_role import SchedulerRole
 from infra.constructs.work_queue import WorkQueue
 from infra.function_catalog import FUNCTIONS
@@ -66,7 +67,8 @@ class PlatformStack(Stack):
                 failures_arn=failures[function.failures].queue.queue_arn if function.failures else None,
             )
         PlatformRules(self, "Rules")
-        SchedulerRole(self, "Scheduler", key.key_arn)
+        role = SchedulerRole(self, "Scheduler", key.key_arn)
+        Reconciliation(self, "Reconciliation").node.add_dependency(role)
         letters = [*(queue.dead_letters for queue in queues.values()), *failures.values()]
         Overview(self, "Overview", [letter.alarm for letter in letters])
 

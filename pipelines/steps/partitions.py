@@ -43,6 +43,10 @@ class OneModel:
         base = ModelNames(name).base
         return Model(name, self.spec, Resources(base, base, base, serving_role_arn="", serving_image=""))
 
+    def names(self) -> list[str]:
+        """The one model."""
+        return [self.spec["name"]]
+
 
 @dataclass(frozen=True)
 class Shards:

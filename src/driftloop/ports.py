@@ -67,6 +67,10 @@ class Models(Protocol):
         """One model. Raises NotFoundError."""
         ...
 
+    def names(self) -> list[str]:
+        """All deployed models, sorted."""
+        ...
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -124,6 +128,10 @@ class Ledger(Protocol):
         """Episodes opened at or after a time, oldest first."""
         ...
 
+    def running(self, model: str) -> Episode | None:
+        """The episode that holds the model's lease, if any: one read, however long the history."""
+        ...
+
     def claim(self, episode: Episode, now: datetime) -> bool:
         """Record a new episode and take the model's lease, both or neither.
 
@@ -174,8 +182,30 @@ class Pipelines(Protocol):
         """Start an execution and return its ARN; the same token starts it once. Raises RetryableError."""
         ...
 
+    def status(self, execution_arn: str) -> str:
+        """``Executing``, ``Stopping``, ``Stopped``, ``Failed`` or ``Succeeded``. Raises NotFoundError."""
+        ...
+
     def failure(self, execution_arn: str) -> tuple[str, str]:
         """Name of the failed step and its reason; empty if none failed."""
+        ...
+
+
+@dataclass(frozen=True)
+class RaisedAlarm:
+    """An alarm that stands."""
+
+    name: str
+    since: datetime
+    """When it was raised."""
+    reason: str
+
+
+class Alarms(Protocol):
+    """CloudWatch alarms of the kit."""
+
+    def raised(self) -> list[RaisedAlarm]:
+        """Those that stand now, by name."""
         ...
 
 
@@ -236,11 +266,23 @@ class RolloutPlan:
     alarms: tuple[str, ...]
 
 
+class Decisions(Protocol):
+    """Decisions about versions, on their way to whoever deploys."""
+
+    def tell(self, package_arn: str, approval: str) -> None:
+        """Have a decision followed (again); following it twice is harmless."""
+        ...
+
+
 class Hosting(Protocol):
     """SageMaker packages and endpoints. Every call can be repeated."""
 
     def package(self, arn: str) -> Package:
         """One package version. Raises NotFoundError."""
+        ...
+
+    def newest(self, group: str) -> Package | None:
+        """The version that was registered last; None if there is none."""
         ...
 
     def endpoint(self, name: str) -> EndpointState | None:

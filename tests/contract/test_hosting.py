@@ -79,6 +79,9 @@ class TestHosting:
         with pytest.raises(NotFoundError, match="does not exist"):
             hosting.package(f"{ex.GROUP_ARN}/9")
 
+    def test_the_newest_version(self, hosting: Hosting, package: Package) -> None:
+        assert hosting.newest(ex.BASE) == package
+
     def test_no_endpoint(self, hosting: Hosting) -> None:
         assert hosting.endpoint(ex.BASE) is None
 

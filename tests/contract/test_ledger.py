@@ -95,6 +95,17 @@ class TestLedger:
         assert ledger.move(one.moved(Status.STARTED, ex.START), Status.REQUESTED)
         assert not ledger.claim(ex.episode(cause="two"), ex.START)
 
+    def test_the_running_episode_is_the_one_that_holds_the_lease(self, ledger: Ledger) -> None:
+        assert ledger.running(ex.NAME) is None
+        one = ex.episode(cause="one")
+        ledger.claim(one, ex.START)
+        started = one.moved(Status.STARTED, ex.START)
+        ledger.move(started, Status.REQUESTED)
+        assert ledger.running(ex.NAME) == started
+        assert ledger.running("other") is None
+        ledger.move(started.moved(Status.FAILED, ex.START), Status.STARTED)
+        assert ledger.running(ex.NAME) is None
+
     def test_a_lease_runs_out_and_its_old_owner_does_not_end_the_new_one(self, ledger: Ledger) -> None:
         one, two = ex.episode(cause="one"), ex.episode(cause="two", at=ex.START + 2 * LEASE)
         ledger.claim(one, ex.START)

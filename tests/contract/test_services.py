@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
+from driftloop.aws.alarms import CloudWatchAlarms
 from driftloop.aws.models import SsmModels
 from driftloop.aws.notifier import SnsNotifier
 from driftloop.aws.pipelines import SageMakerPipelines
-from driftloop.ports import Models, NotFoundError, Notifier, Pipelines, RetryableError, TerminalError
+from driftloop.ports import Alarms, Models, NotFoundError, Notifier, Pipelines, RetryableError, TerminalError
 from tests.contract.conftest import BOTH
-from tests.fakes import FakeModels, FakeNotifier, FakePipelines
+from tests.fakes import FakeAlarms, FakeModels, FakeNotifier, FakePipelines
 from tests.fakes import examples as ex
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/driftloop-late-train/execution/abcdef123456"
@@ -45,6 +47,43 @@ class TestModels:
     def test_a_model_that_is_not_deployed(self, models: Models) -> None:
         with pytest.raises(NotFoundError, match="'gone' is not deployed"):
             models.get("gone")
+
+    def test_all_deployed_models(self, models: Models) -> None:
+        assert models.names() == [ex.NAME]
+
+
+@BOTH
+def test_alarms_that_stand(kind: str, aws: Callable[[str], Any]) -> None:
+    """moto looks for a prefix or for a state, not for both; the twin's tests look at that."""
+    fake, name = FakeAlarms(), f"{ex.BASE}-drift"
+    fake.raise_(name, ex.START, "over")
+    alarms: Alarms = fake
+    if kind == "aws":
+        cloudwatch = aws("cloudwatch")
+        for other in (name, "somebody-elses"):
+            cloudwatch.put_metric_alarm(
+                AlarmName=other, Namespace="driftloop", MetricName="InputDrift", Statistic="Maximum", Period=86400,
+                EvaluationPeriods=3, Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold",
+            )  # fmt: skip
+            cloudwatch.set_alarm_state(AlarmName=other, StateValue="ALARM", StateReason="over")
+        alarms = CloudWatchAlarms(cloudwatch)
+    assert [(alarm.name, alarm.reason) for alarm in alarms.raised()] == [(name, "over")]
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_an_alarm_was_raised_when_its_state_changed_and_not_its_reason(moved: bool) -> None:
+    alarm = {"AlarmName": "driftloop-a-drift", "StateUpdatedTimestamp": ex.START + timedelta(hours=5)}
+    alarm |= {"StateTransitionedTimestamp": ex.START} if moved else {}
+    cloudwatch = boto3.client("cloudwatch")
+    stubber = Stubber(cloudwatch)
+    stubber.add_response(
+        "describe_alarms",
+        {"MetricAlarms": [alarm]},
+        {"AlarmNamePrefix": "driftloop-", "AlarmTypes": ["MetricAlarm"], "StateValue": "ALARM"},
+    )
+    with stubber:
+        (raised,) = CloudWatchAlarms(cloudwatch).raised()
+    assert raised.since == ex.START + timedelta(hours=0 if moved else 5)
 
 
 def test_a_warm_function_reads_a_model_once_a_minute(aws: Callable[[str], Any]) -> None:
@@ -163,6 +202,27 @@ def test_whether_another_try_can_help(code: str, status: int, error: type[Except
     sagemaker = _stubbed(error={"service_error_code": code, "http_status_code": status})
     with pytest.raises(error, match=code):
         SageMakerPipelines(sagemaker).start(ex.BASE, {}, "t" * 32)
+
+
+@pytest.mark.parametrize("status", ["Executing", "Succeeded"])
+@BOTH
+def test_how_an_execution_stands(kind: str, status: str) -> None:
+    fake = FakePipelines()
+    arn = fake.start(ex.BASE, {}, "t" * 32)
+    if status != "Executing":
+        fake.statuses[arn] = status
+    pipelines: Pipelines = fake
+    if kind == "aws":
+        told = ("describe_pipeline_execution", {"PipelineExecutionStatus": status}, {"PipelineExecutionArn": arn})
+        pipelines = SageMakerPipelines(_stubbed(told))
+    assert pipelines.status(arn) == status
+
+
+@BOTH
+def test_an_execution_that_is_gone(kind: str, aws: Callable[[str], Any]) -> None:
+    pipelines: Pipelines = FakePipelines() if kind == "fake" else SageMakerPipelines(aws("sagemaker"))
+    with pytest.raises(NotFoundError, match="does not exist"):
+        pipelines.status(ARN)
 
 
 def _steps(*steps: tuple[str, str, str | None]) -> dict[str, Any]:

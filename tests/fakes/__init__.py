@@ -3,6 +3,15 @@
 from tests.fakes.hosting import FakeHosting
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.objects import FakeObjects
-from tests.fakes.services import FakeClock, FakeModels, FakeNotifier, FakePipelines
+from tests.fakes.services import FakeAlarms, FakeClock, FakeModels, FakeNotifier, FakePipelines
 
-__all__ = ["FakeClock", "FakeHosting", "FakeLedger", "FakeModels", "FakeNotifier", "FakeObjects", "FakePipelines"]
+__all__ = [
+    "FakeAlarms",
+    "FakeClock",
+    "FakeHosting",
+    "FakeLedger",
+    "FakeModels",
+    "FakeNotifier",
+    "FakeObjects",
+    "FakePipelines",
+]

@@ -37,6 +37,11 @@ class FakeHosting:
             raise NotFoundError(f"{arn} does not exist")
         return self._packages[arn]
 
+    def newest(self, group: str) -> Package | None:
+        """The version that was registered last."""
+        found = [package for package in self._packages.values() if package.group == group]
+        return max(found, key=lambda package: package.version, default=None)
+
     def endpoint(self, name: str) -> EndpointState | None:
         """State of an endpoint."""
         return self._endpoints.get(name)

@@ -47,6 +47,10 @@ class FakeLedger:
         found = [e for (owner, _), e in self._episodes.items() if owner == model and e.opened_at >= since]
         return sorted(found, key=lambda episode: (episode.opened_at, episode.id))
 
+    def running(self, model: str) -> Episode | None:
+        """The episode that holds the lease."""
+        return self.episode(model, self._leases[model][0]) if model in self._leases else None
+
     def claim(self, episode: Episode, now: datetime) -> bool:
         """Record a new episode and take the lease, both or neither."""
         _, expires = self._leases.get(episode.model, ("", datetime.min.replace(tzinfo=now.tzinfo)))

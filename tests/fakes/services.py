@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from driftloop.ports import DriftloopError, Model, NotFoundError
+from driftloop.ports import DriftloopError, Model, NotFoundError, RaisedAlarm
 
 
 @dataclass
@@ -36,6 +36,25 @@ class FakeModels:
             raise NotFoundError(f"model {name!r} is not deployed")
         return self._models[name]
 
+    def names(self) -> list[str]:
+        """All deployed models, sorted."""
+        return sorted(self._models)
+
+
+@dataclass
+class FakeAlarms:
+    """Alarms that stand, by name."""
+
+    standing: dict[str, RaisedAlarm] = field(default_factory=dict)
+
+    def raise_(self, name: str, at: datetime, reason: str = "over the limit") -> None:
+        """An alarm is raised."""
+        self.standing[name] = RaisedAlarm(name, at, reason)
+
+    def raised(self) -> list[RaisedAlarm]:
+        """Those that stand now, by name."""
+        return [self.standing[name] for name in sorted(self.standing)]
+
 
 @dataclass
 class FakePipelines:
@@ -45,6 +64,8 @@ class FakePipelines:
     """Pipelines that exist; none given means any."""
     fault: DriftloopError | None = None
     failures: dict[str, tuple[str, str]] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
+    """Execution ARN -> status, if it is not executing any more."""
     started: dict[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
     """Execution ARN -> pipeline and parameters."""
     _tokens: dict[str, str] = field(default_factory=dict)
@@ -61,6 +82,12 @@ class FakePipelines:
             self._tokens[token] = arn
             self.started[arn] = (pipeline, dict(parameters))
         return self._tokens[token]
+
+    def status(self, execution_arn: str) -> str:
+        """Status of an execution. Raises NotFoundError."""
+        if execution_arn not in self.started:
+            raise NotFoundError(f"{execution_arn} does not exist")
+        return self.statuses.get(execution_arn, "Executing")
 
     def failure(self, execution_arn: str) -> tuple[str, str]:
         """Name of the failed step and its reason."""

@@ -81,10 +81,17 @@ def test_people_are_told_of_every_dead_letter(platform: Template) -> None:
         if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
     }
     assert set(alarms) == {name for name in queues if name.endswith("-dlq")}
-    assert len(alarms) == len(WORK) + 1
+    assert len(alarms) == len(WORK) + sum(function.failures is not None for function in FUNCTIONS)
     for alarm in alarms.values():
         assert alarm["AlarmActions"][0].startswith("<NotificationsTopic")
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+
+
+def test_all_models_are_looked_after_every_hour(platform: Template) -> None:
+    schedule = platform.named("AWS::Scheduler::Schedule", "Name", "driftloop-reconcile")
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
+    assert schedule["Target"]["Arn"] == ARN.format(service="lambda", name="function:driftloop-reconcile")
+    assert schedule["Target"]["DeadLetterConfig"]["Arn"] == queue_arn("reconciliation-dlq")
 
 
 def test_objects_arrive_in_the_queue_of_their_prefix(platform: Template) -> None:

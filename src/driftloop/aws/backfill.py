@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from botocore.exceptions import ClientError
 from pydantic import AwareDatetime, BaseModel, StringConstraints
 
 from driftloop.aws.events import ModelName
+from driftloop.aws.queues import queue_url
 from driftloop.loop.backfill import Task
 from driftloop.names import PREFIX
-from driftloop.ports import RetryableError, TerminalError
+from driftloop.ports import RetryableError
 
 QUEUE = f"{PREFIX}-backfill"
 _AT_ONCE = 10
@@ -48,7 +48,7 @@ class BackfillQueue:
 
     def send(self, tasks: Sequence[Task]) -> None:
         """Ask for hours. Raises RetryableError if SQS did not take all of them: asking again does no harm."""
-        url = self._url(QUEUE)
+        url = queue_url(self._sqs, QUEUE)
         for place in range(0, len(tasks), _AT_ONCE):
             entries = [{"Id": str(n), "MessageBody": body(t)} for n, t in enumerate(tasks[place : place + _AT_ONCE])]
             refused = self._sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed", ())
@@ -58,14 +58,5 @@ class BackfillQueue:
     def dead_letters(self) -> int:
         """Messages that were given up, of any backfill."""
         wanted = "ApproximateNumberOfMessages"
-        answer = self._sqs.get_queue_attributes(QueueUrl=self._url(f"{QUEUE}-dlq"), AttributeNames=[wanted])
+        answer = self._sqs.get_queue_attributes(QueueUrl=queue_url(self._sqs, f"{QUEUE}-dlq"), AttributeNames=[wanted])
         return int(answer["Attributes"][wanted])
-
-    def _url(self, name: str) -> str:
-        try:
-            url: str = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        except ClientError as error:
-            if "NonExistentQueue" in error.response["Error"]["Code"]:
-                raise TerminalError(f"there is no queue {name}: deploy the platform's stack of this version") from error
-            raise
-        return url

@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel, to_pascal
 from driftloop.loop.sources import Source
 from driftloop.names import model_of_endpoint
 from driftloop.ports import TerminalError
-from driftloop.retraining.episode import Request, Trigger
+from driftloop.retraining.episode import Request, Trigger, alarm_cause
 
 Event = TypeVar("Event", bound=BaseModel)
 
@@ -49,7 +49,7 @@ class AlarmStateChange(BaseModel):
         if state.value != "ALARM":
             return None
         base, _, signal = self.detail.alarm_name.rpartition("-")
-        cause = f"{self.detail.alarm_name}@{state.timestamp.isoformat()}"
+        cause = alarm_cause(self.detail.alarm_name, state.timestamp)
         return Request(model_of_endpoint(base), Trigger(signal), cause, state.reason, state.timestamp)
 
 

@@ -62,6 +62,13 @@ class SageMakerHosting:
             approval_reason=found.get("ApprovalDescription", ""),
         )
 
+    def newest(self, group: str) -> Package | None:
+        """The version that was registered last; None if there is none."""
+        found = self._sagemaker.list_model_packages(
+            ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
+        )["ModelPackageSummaryList"]
+        return self.package(found[0]["ModelPackageArn"]) if found else None
+
     def endpoint(self, name: str) -> EndpointState | None:
         """State of an endpoint; None if there is none."""
         try:

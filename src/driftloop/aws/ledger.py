@@ -74,6 +74,11 @@ class DynamoLedger:
         )
         return [_EPISODE.validate_json(item["content"]["S"]) for page in pages for item in page["Items"]]
 
+    def running(self, model: str) -> Episode | None:
+        """The episode that holds the model's lease, if any: one read, however long the history."""
+        episode_id = self._text(model, "lease")
+        return self.episode(model, episode_id) if episode_id else None
+
     def claim(self, episode: Episode, now: datetime) -> bool:
         """Record a new episode and take the model's lease, both or neither."""
         lease = _item(episode.model, "lease", episode.id.encode())

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from driftloop.names import ModelNames
+from driftloop.names import ModelNames, parameter_prefix
 from driftloop.ports import Model, NotFoundError, Resources
 
 
@@ -30,6 +30,12 @@ class SsmModels:
             model = self._read(name)
             self._known[name] = now + self._seconds, model
         return model
+
+    def names(self) -> list[str]:
+        """All deployed models, sorted."""
+        prefix = parameter_prefix()
+        pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=prefix.rstrip("/"))
+        return sorted(item["Name"].removeprefix(prefix) for page in pages for item in page["Parameters"])
 
     def _read(self, name: str) -> Model:
         parameter = ModelNames(name).parameter

@@ -7,7 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from driftloop.ports import RetryableError, TerminalError
+from driftloop.aws.hosting import is_missing
+from driftloop.ports import NotFoundError, RetryableError, TerminalError
 
 _RETRYABLE = frozenset(
     {"ThrottlingException", "ConflictException", "ServiceUnavailable", "InternalFailure", "ResourceLimitExceeded"}
@@ -34,6 +35,16 @@ class SageMakerPipelines:
             raise TerminalError(f"{pipeline} cannot be started: {error}") from error
         arn: str = answer["PipelineExecutionArn"]
         return arn
+
+    def status(self, execution_arn: str) -> str:
+        """``Executing``, ``Stopping``, ``Stopped``, ``Failed`` or ``Succeeded``. Raises NotFoundError."""
+        try:
+            answer = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
+        except ClientError as error:
+            if is_missing(error):
+                raise NotFoundError(f"{execution_arn} does not exist") from error
+            raise
+        return str(answer["PipelineExecutionStatus"])
 
     def failure(self, execution_arn: str) -> tuple[str, str]:
         """Name of the failed step and its reason; empty if none failed."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from driftloop.aws.alarms import CloudWatchAlarms
 from driftloop.aws.clients import SystemClock, client
+from driftloop.aws.decisions import SqsDecisions
 from driftloop.aws.hosting import SageMakerHosting
 from driftloop.aws.ledger import DynamoLedger
 from driftloop.aws.models import SsmModels
@@ -50,6 +52,18 @@ def pipelines() -> SageMakerPipelines:
 def hosting() -> SageMakerHosting:
     """Packages and endpoints."""
     return SageMakerHosting(client("sagemaker"))
+
+
+@cache
+def alarms() -> CloudWatchAlarms:
+    """Alarms."""
+    return CloudWatchAlarms(client("cloudwatch"))
+
+
+@cache
+def decisions() -> SqsDecisions:
+    """Decisions about versions."""
+    return SqsDecisions(client("sqs"))
 
 
 @cache

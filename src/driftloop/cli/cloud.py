@@ -14,7 +14,7 @@ import click
 from driftloop.aws.ledger import DynamoLedger
 from driftloop.aws.models import SsmModels
 from driftloop.aws.objects import S3Objects
-from driftloop.names import LEDGER_TABLE, PREFIX, bucket, parameter_prefix
+from driftloop.names import LEDGER_TABLE, PREFIX, bucket
 from driftloop.ports import Model, NotFoundError
 from driftloop.spec.model import HINTS, NAME
 
@@ -72,15 +72,10 @@ class Cloud:
         try:
             return SsmModels(self.client("ssm")).get(name)
         except NotFoundError:
-            there = ", ".join(self._models()) or "none; deploy the stacks first"
+            there = ", ".join(SsmModels(self.client("ssm")).names()) or "none; deploy the stacks first"
             raise click.ClickException(
                 f"no model {name!r} is deployed to {self.place}; deployed there: {there}"
             ) from None
-
-    def _models(self) -> list[str]:
-        prefix = parameter_prefix()
-        pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=prefix.rstrip("/"))
-        return sorted(item["Name"].removeprefix(prefix) for page in pages for item in page["Parameters"])
 
     def put_event(self, detail_type: str, detail: dict[str, str]) -> str:
         """Put one of the kit's own events on the default bus; its id. Raises ClickException if it was refused."""

@@ -27,7 +27,7 @@ class Starter:
         model = self.models.get(request.model)
         known = self.ledger.episode(request.model, request.episode_id)
         if known is not None:
-            # A crash between claim and start leaves "requested" behind; the token makes starting again harmless.
+            # A crash between claim and start leaves "requested" behind.
             return self._launch(model, known) if known.status is Status.REQUESTED else known
         now = self.clock.now()
         policy = Policy.from_spec(model.spec)
@@ -40,6 +40,13 @@ class Starter:
         if not self.ledger.claim(episode, now):
             raise RetryableError(f"another request for {request.model} came first; the next delivery will see it")
         return self._launch(model, episode)
+
+    def resume(self, episode: Episode) -> Episode:
+        """Start the pipeline of an episode that was claimed and not confirmed: the token makes starting again harmless.
+
+        Raises RetryableError if the pipeline cannot be started now.
+        """
+        return self._launch(self.models.get(episode.model), episode)
 
     def _launch(self, model: Model, episode: Episode) -> Episode:
         policy = Policy.from_spec(model.spec)

@@ -9,6 +9,8 @@ from driftloop.ports import Clock, Ledger, Notifier, Pipelines, RetryableError
 from driftloop.retraining.decision import MONTH
 from driftloop.retraining.episode import Episode, Status
 
+ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
+"""Statuses of an execution that has ended."""
 REJECTION_STEP = "RejectChallenger"
 
 

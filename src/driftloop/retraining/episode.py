@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from driftloop.data.windows import iso
+
 
 class Trigger(StrEnum):
     """Why a retraining is asked for."""
@@ -71,6 +73,15 @@ class Request:
         return hashlib.sha256(f"{self.model}|{self.trigger}|{self.cause}".encode()).hexdigest()[:20]
 
 
+def alarm_cause(alarm: str, raised_at: datetime, asked: int = 0) -> str:
+    """What an alarm's request is known by, whether its event brings it or somebody who found the alarm standing.
+
+    Args:
+        asked: how often this alarm has been answered with an episode since it was raised.
+    """
+    return f"{alarm}@{iso(raised_at)}" + (f"#{asked}" if asked else "")
+
+
 @dataclass(frozen=True)
 class Episode:
     """One entry of the ledger."""
@@ -90,6 +101,11 @@ class Episode:
     closed_at: datetime | None = None
     history: tuple[tuple[str, str], ...] = field(default=())
     """(time, status) of every move."""
+
+    @property
+    def moved_at(self) -> datetime:
+        """Time of the last move."""
+        return datetime.fromisoformat(self.history[-1][0]) if self.history else self.opened_at
 
     @property
     def token(self) -> str:

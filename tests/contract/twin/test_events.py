@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from driftloop.aws.alarms import CloudWatchAlarms
+from driftloop.aws.events import AlarmStateChange
+from driftloop.retraining.episode import alarm_cause
+
 from .cloud import Cloud, allow, message_of, policy
 
 HOUR = 3600
@@ -35,8 +39,8 @@ def rule(cloud: Cloud, pattern: dict[str, Any]) -> str:
 class Alarm:
     """An alarm on a metric of its own, and the queue that its events go to."""
 
-    def __init__(self, cloud: Cloud, **changes: Any) -> None:
-        self._cloud, self.name = cloud, cloud.name("alarm")
+    def __init__(self, cloud: Cloud, name: str = "", **changes: Any) -> None:
+        self._cloud, self.name = cloud, name or cloud.name("alarm")
         self.url = rule(cloud, {"source": ["aws.cloudwatch"], "detail": {"alarmName": [self.name]}})
         settings: dict[str, Any] = {
             "Namespace": "tests", "MetricName": self.name, "Dimensions": [{"Name": "Model", "Value": "m"}],
@@ -62,6 +66,17 @@ class Alarm:
         """Old and new state of each event since the last time."""
         details = [json.loads(body)["detail"] for body in self._cloud.take(self.url)]
         return [(detail["previousState"]["value"], detail["state"]["value"]) for detail in details]
+
+
+def test_alarms_that_stand_are_found_with_the_time_that_their_event_has(cloud: Cloud) -> None:
+    alarm, calm = Alarm(cloud, "driftloop-m-drift"), Alarm(cloud)
+    calm.put(0)
+    alarm.put(1.5)
+    (event,) = [json.loads(body) for body in cloud.take(alarm.url)]
+    (raised,) = [found for found in CloudWatchAlarms(cloud.client("cloudwatch")).raised() if found.name == alarm.name]
+    told = AlarmStateChange.model_validate(event).detail.state
+    assert alarm_cause(alarm.name, raised.since) == alarm_cause(alarm.name, told.timestamp)
+    assert raised.reason == told.reason
 
 
 def test_an_alarm_becomes_an_event_becomes_a_message(cloud: Cloud) -> None:

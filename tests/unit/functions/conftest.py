@@ -98,7 +98,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 
 def _forget() -> None:
     """A new process has wired nothing yet."""
-    for wired in ("settings", "models", "ledger", "objects", "pipelines", "hosting", "notifier"):
+    for wired in ("settings", "models", "ledger", "objects", "pipelines", "hosting", "alarms", "decisions", "notifier"):
         getattr(wiring, wired).cache_clear()
 
 

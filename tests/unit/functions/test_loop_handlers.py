@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from driftloop.retraining.episode import Status
 from functions.confirm_deployment.handler import handler as confirm_deployment
 from functions.deploy_model.handler import handler as deploy_model
+from functions.reconcile.handler import handler as reconcile
 from functions.start_retraining.handler import handler as start_retraining
 from functions.track_episode.handler import handler as track_episode
 from tests.events import batch, event
 from tests.fakes import examples as ex
-from tests.unit.functions.conftest import Account, Context
+from tests.unit.functions.conftest import NOW, Account, Context
 
 DONE: dict[str, Any] = {"batchItemFailures": []}
 FAILED = {"batchItemFailures": [{"itemIdentifier": "m0"}]}
@@ -47,6 +50,34 @@ def test_an_alarm_starts_the_pipeline_once(account: Account, context: Context) -
     )["PipelineParameters"]
     assert {p["Name"]: p["Value"] for p in parameters}["EpisodeId"] == episode.id
     assert account.told() == ["[driftloop] late_train: retraining started"]
+
+
+def test_an_alarm_whose_event_was_lost_is_found_standing(account: Account, context: Context) -> None:
+    assert reconcile({}, context) == {}
+    cloudwatch = account.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=f"{ex.BASE}-drift", Namespace="driftloop", MetricName="InputDrift", Statistic="Maximum",
+        Period=86400, EvaluationPeriods=3, Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName=f"{ex.BASE}-drift", StateValue="ALARM", StateReason="3 of 3")
+    (outcome,) = reconcile({}, context).values()
+    assert "stands since" in outcome
+    assert reconcile({}, context) == {}
+    (episode,) = account.episodes()
+    assert (episode.status, str(episode.trigger)) == (Status.STARTED, "drift")
+    assert account.told() == ["[driftloop] late_train: retraining started"]
+
+
+def test_a_decision_whose_event_was_lost_is_said_again(account: Account, context: Context) -> None:
+    assert start_retraining(batch(_alarm()), context) == DONE
+    assert track_episode(batch(_ended(account)), context) == DONE
+    arn = account.register(ex.package(1, account.episodes()[-1].id))
+    queue = account.client("sqs").create_queue(QueueName="driftloop-deployment")["QueueUrl"]
+    with time_machine.travel(NOW + timedelta(minutes=20)):
+        assert reconcile({}, context) == {ex.NAME: f"{arn} is Approved: said again"}
+    (message,) = account.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    assert deploy_model(batch(json.loads(message["Body"])), context) == DONE
+    assert account.episodes()[-1].status is Status.ROLLING_OUT
 
 
 def test_an_alarm_that_ends_asks_for_nothing(account: Account, context: Context) -> None:

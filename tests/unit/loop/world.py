@@ -16,11 +16,21 @@ from driftloop.loop.detect_drift import Detector
 from driftloop.loop.forget_model import Forgetter
 from driftloop.loop.join_labels import LabelBatch
 from driftloop.loop.profile_traffic import TrafficBatch
+from driftloop.loop.reconcile import Reconciler
 from driftloop.loop.sources import Source
 from driftloop.loop.start_retraining import Starter
 from driftloop.loop.track_episode import Tracker
 from driftloop.retraining.episode import Episode, Status
-from tests.fakes import FakeClock, FakeHosting, FakeLedger, FakeModels, FakeNotifier, FakeObjects, FakePipelines
+from tests.fakes import (
+    FakeAlarms,
+    FakeClock,
+    FakeHosting,
+    FakeLedger,
+    FakeModels,
+    FakeNotifier,
+    FakeObjects,
+    FakePipelines,
+)
 from tests.fakes import examples as ex
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
@@ -35,6 +45,7 @@ class World:
     objects: FakeObjects = field(default_factory=FakeObjects)
     pipelines: FakePipelines = field(default_factory=FakePipelines)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    alarms: FakeAlarms = field(default_factory=FakeAlarms)
     hosting: FakeHosting = field(default_factory=FakeHosting)
     models: FakeModels = field(default_factory=lambda: FakeModels(ex.model(), ex.model("other_train")))
 
@@ -53,6 +64,15 @@ class World:
     @property
     def confirmer(self) -> Confirmer:
         return Confirmer(self.ledger, self.hosting, self.notifier, self.clock)
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.starter, self.tracker, self, self.confirmer, self.alarms)
+
+    def tell(self, package_arn: str, approval: str) -> None:
+        """The decision reaches the deployer, as soon as its queue feeds it."""
+        assert self.hosting.package(package_arn).approval == approval
+        self.deployer.decided(package_arn)
 
     @property
     def detector(self) -> Detector:

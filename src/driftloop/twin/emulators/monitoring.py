@@ -155,7 +155,7 @@ def _datapoints(alarm: dict[str, Any], count: int) -> list[float | None]:
 
 def _move(alarm: dict[str, Any], old: State, new: State, reason: str) -> None:
     alarm["StateValue"], alarm["StateReason"] = str(new), reason
-    alarm["StateUpdatedTimestamp"] = int(time.time())
+    alarm["StateUpdatedTimestamp"] = alarm["StateTransitionedTimestamp"] = int(time.time())
     cloudwatch._record_history(alarm["AlarmName"], str(old), str(new), reason)
     cloudwatch._dispatch_alarm_actions(alarm, str(old), str(new), reason)
     cloudwatch._evaluate_parent_alarms(alarm)

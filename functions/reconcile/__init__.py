@@ -1,0 +1,1 @@
+"""Repairs what events did not bring about."""

@@ -1,0 +1,28 @@
+"""The schedule that looks after all models, so that no lost event stays lost."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from driftloop.names import PREFIX
+from infra import references as ref
+from infra.constructs.timed_message import timed_message
+from infra.references import arn
+
+PERIOD_HOURS = 1
+
+
+class Reconciliation(Construct):
+    """Every hour: what events bring about within minutes is repaired within the next."""
+
+    def __init__(self, scope: Construct, id: str) -> None:  # noqa: A002
+        super().__init__(scope, id)
+        timed_message(
+            self,
+            "Schedule",
+            name=f"{PREFIX}-reconcile",
+            expression=f"rate({PERIOD_HOURS} hour)",
+            target=arn("lambda", f"function:{ref.function('reconcile')}"),
+            message={},
+            dead_letters="reconciliation",
+        )

@@ -12,7 +12,7 @@ from benchmarks.detection.sources import UsageError
 
 DEFAULT = (
     "never", "periodic_14d", "periodic_30d", "periodic_60d", "psi_0.2", "psi_0.2_half", "evidently", "nannyml",
-    "nannyml_half", "nannyml_cbpe", "driftloop", "driftloop_again", "driftloop_unlabelled",
+    "nannyml_half", "nannyml_cbpe", "driftloop", "driftloop_once", "driftloop_unlabelled",
 )  # fmt: skip
 GATED = "+gate"
 """At the end of a name: its challengers must beat the champion, too."""
@@ -38,7 +38,7 @@ class Catalog:
             "psi_0.2": lambda: Psi(gated=gated),
             "psi_0.2_half": lambda: Psi("psi_0.2_half", 0.5, gated),
             "driftloop": Driftloop,
-            "driftloop_again": lambda: Driftloop("driftloop_again", again=True),
+            "driftloop_once": lambda: Driftloop("driftloop_once", again=False),
             "driftloop_unlabelled": lambda: Driftloop("driftloop_unlabelled", labels=False),
         }
         if base not in makers:

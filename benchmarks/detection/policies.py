@@ -141,8 +141,8 @@ class Driftloop:
     labels: bool = True
     """False: as if no label ever came."""
     gated: bool = True
-    again: bool = False
-    """Ask in every window in which an alarm stands, and not only when it is raised."""
+    again: bool = True
+    """Ask in every window in which an alarm stands, as the reconciler does, and not only when it is raised."""
     reports: list[DriftReport] = field(default_factory=list)
     _profiles: dict[tuple[str, Window], Profile] = field(default_factory=dict)
     _values: dict[str, list[float | None]] = field(default_factory=dict)

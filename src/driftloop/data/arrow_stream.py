@@ -50,14 +50,14 @@ _pointer_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
 @contextmanager
-def csv_batch(text: bytes, schema: Schema, rows: int) -> Iterator[ArrowArray | None]:
+def csv_batch(text: bytes, schema: Schema, rows: int, quote: str = '"') -> Iterator[ArrowArray | None]:
     """All rows of a text as one batch; None if Arrow finds a fault in it or other than ``rows`` rows."""
     # Arrow quotes what it refuses, and its C interface ends the process if that has a zero byte.
     if b"\0" in text:
         yield None
         return
     # The stream lives as long as its capsule, and reads from the text.
-    capsule = read_csv(text, schema, has_header=False, batch_size=rows).__arrow_c_stream__()
+    capsule = read_csv(text, schema, has_header=False, batch_size=rows, quote=quote).__arrow_c_stream__()
     stream = ArrowStream.from_address(_pointer_of(capsule, b"arrow_array_stream"))
     batch = ArrowArray()
     failed = stream.get_next(ctypes.addressof(stream), ctypes.addressof(batch))
@@ -66,6 +66,11 @@ def csv_batch(text: bytes, schema: Schema, rows: int) -> Iterator[ArrowArray | N
     finally:
         if batch.release:
             batch.release(ctypes.addressof(batch))
+
+
+def children(batch: ArrowArray) -> list[ArrowArray]:
+    """Its columns."""
+    return [batch.children[place].contents for place in range(batch.n_children)]
 
 
 def numbers(array: ArrowArray) -> tuple[Values, int]:
@@ -85,11 +90,16 @@ def codes(array: ArrowArray) -> tuple[Values, list[str]]:
 
 def texts(array: ArrowArray) -> list[str]:
     """A column of text; null is ''. A copy."""
-    ends = spans(array)
-    data = ctypes.string_at(array.buffers[2], int(ends[-1])) if ends[-1] else b""
+    data, ends = content(array), spans(array)
     text = data.decode() if data.isascii() else None
     places = pairwise(ends.tolist())
     return [data[a:b].decode() for a, b in places] if text is None else [text[a:b] for a, b in places]
+
+
+def content(array: ArrowArray) -> bytes:
+    """All texts of a column, one after the other. A copy."""
+    size = int(spans(array)[-1])
+    return ctypes.string_at(array.buffers[2], size) if size else b""
 
 
 def fixed_width(array: ArrowArray, width: int) -> Values | None:
@@ -97,6 +107,12 @@ def fixed_width(array: ArrowArray, width: int) -> Values | None:
     if (np.diff(spans(array)) != width).any():
         return None
     return _buffer(array, 2, array.length * width, np.uint8).reshape(-1, width)
+
+
+def is_always(array: ArrowArray, text: bytes) -> bool:
+    """Whether all values of a column of text are the same given one."""
+    same_width = bool((np.diff(spans(array)) == len(text)).all())
+    return same_width and content(array) == text * array.length
 
 
 def spans(array: ArrowArray) -> Values:

@@ -42,11 +42,11 @@ def decode_capture(schema: Schema, blocks: Iterable[bytes]) -> Iterator[Decoded]
     """
     _keep_freed_memory()
     held: list[Decoded] = []
-    size = lines = 0
-    for piece, (decoded, count) in _side_by_side(partial(_decode, schema), cut_lines(blocks)):
+    size = lines = offset = 0
+    for decoded, read, count in _side_by_side(partial(_decode, schema), cut_lines(blocks)):
         for part in decoded:
-            part.quarantined[:] = [refused.moved(lines, piece.offset) for refused in part.quarantined]
-        held, size, lines = [*held, *decoded], size + piece.size, lines + count
+            part.quarantined[:] = [refused.moved(lines, offset) for refused in part.quarantined]
+        held, size, lines, offset = [*held, *decoded], size + read, lines + count, offset + read
         if size >= PART:
             yield join_decoded(held)
             held, size = [], 0
@@ -54,15 +54,15 @@ def decode_capture(schema: Schema, blocks: Iterable[bytes]) -> Iterator[Decoded]
         yield join_decoded(held)
 
 
-def _decode(schema: Schema, piece: Piece) -> tuple[Piece, tuple[list[Decoded], int]]:
-    """One piece, and the number of its lines; places are counted from its beginning."""
+def _decode(schema: Schema, piece: Piece) -> tuple[list[Decoded], int, int]:
+    """One piece, its bytes and lines; places are counted from its beginning."""
     decoded = list(_parts(schema, piece.data, piece.size, _plain_rows()))
     # By piece, so that what is told does not depend on how it was read.
     refused = shortened([item for part in decoded for item in part.quarantined])
     for part in decoded:
         part.quarantined[:], refused = refused, []
     # Three times as fast as counting in bytes, and other threads go on meanwhile.
-    return piece, (decoded, int(np.count_nonzero(np.frombuffer(piece.data, np.uint8) == _NEWLINE)))
+    return decoded, piece.size, int(np.count_nonzero(np.frombuffer(piece.data, np.uint8) == _NEWLINE))
 
 
 def _parts(schema: Schema, data: bytes, size: int, plain_rows: PlainRows | None) -> Iterator[Decoded]:

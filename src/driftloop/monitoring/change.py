@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,8 @@ _TINY = 1e-290
 """Deviations up to here cannot be divided by the factor of a conversion: the quotient would be zero."""
 _NEVER = 0.001
 """Share of the reference below which a cell counts as never used."""
+_SURE = 20
+"""Binary digits of evidence that steps are no chance: a millionth."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Side:
     high: float
     mean: float
     deviation: float
+    whole: bool = False
+    """Whether all values are whole numbers, as far as their sums tell."""
 
     @property
     def width(self) -> float:
@@ -127,28 +132,81 @@ class Numbers(Change):
         edges = tuple(conversion.factor * edge + conversion.offset for edge in self.bins.edges)
         return shape_gap(self.bins.edges, self.after, edges, self.before)
 
+    def left_after(self, conversion: Conversion) -> tuple[float, float]:
+        """Shares of the known numbers that lie where they usually do, although the conversion would have moved them.
+
+        The first: where it brings hardly any; the second: all that are more than it brings. A filler in most rows
+        leaves the other rows where they were. The reference is taken as even within its cells.
+        """
+        if self.usual is None:
+            return 0.0, 0.0
+        edges = np.asarray(self.bins.edges)
+        inside = (edges > self.usual.low) & (edges < self.usual.high)
+        values = np.r_[self.usual.low, edges[inside], self.usual.high]
+        shares = np.r_[0.0, _cumulative(self.before)[inside], 1.0]
+        back = (edges - conversion.offset) / conversion.factor
+        brought = np.diff(np.interp(back, values, shares, left=0.0, right=1.0))
+        # The cell of the one number that stays what it is, such as zero, tells nothing.
+        still = math.inf if conversion.factor == 1 else conversion.offset / (1 - conversion.factor)
+        told = (self.before[1:-2] > 0) & ~((edges[:-1] < still) & (still <= edges[1:]))
+        more = told * np.maximum(0.0, self.after[1:-2] / self.known_rows - brought)
+        few = told & (brought < _NEVER)
+        wanted, rows = float(brought[few].sum()), self.known_rows
+        beyond_chance = float(self.after[1:-2][few].sum()) / rows - wanted - 3 * math.sqrt(wanted / rows)
+        return max(0.0, beyond_chance), float(more.sum())
+
+    @cached_property
+    def marks(self) -> tuple[float, ...]:
+        """Values that the reference holds: its extremes and, as edges, its quantiles."""
+        if self.usual is None:
+            return ()
+        low, high = self.usual.low, self.usual.high
+        return (low, *(edge for edge in self.bins.edges if low < edge < high), high)
+
     @cached_property
     def digits(self) -> int | None:
-        """Decimals of the usual extremes; None if they are not rounded."""
+        """Decimals of the usual values; None if they are not rounded."""
         if self.usual is None:
             return None
-        extremes = self.usual.low, self.usual.high
-        return next((digits for digits in range(_DIGITS + 1) if rounded(extremes, digits)), None)
+        return next((digits for digits in range(_DIGITS + 1) if rounded(self.marks, digits)), None)
+
+    @cached_property
+    def step(self) -> int:
+        """How far usual values lie apart, in units of their last decimal: they are whole multiples of it from each other.
+
+        Fahrenheit that once was Celsius with one decimal comes in steps of 0.18. 1 if it may be chance.
+        """
+        if self.digits is None:
+            return 1
+        first, *others = sorted({round(value * 10**self.digits) for value in self.marks})
+        step = math.gcd(*(other - first for other in others))
+        return step if step > 1 and len(others) * math.log2(step) >= _SURE else 1
+
+    def fits(self, values: tuple[float, ...], more: int = 0) -> bool:
+        """Whether values are rounded as the usual ones are; ``more`` decimals may be chance where they have no step."""
+        if self.digits is None:
+            return True
+        if self.step == 1:
+            return rounded(values, self.digits + (0 if self.bins.whole else more))
+        first = round(self.marks[0] * 10**self.digits)
+        return rounded(values, self.digits) and all(
+            (round(value * 10**self.digits) - first) % self.step == 0 for value in values
+        )
 
     def usual_at(self, value: float) -> float:
         """Usual share of the cell that a value falls into."""
         return share_of(self.before, int(self.bins.cells(np.array([value]))[0]))
 
     @cached_property
-    def has_new_digits(self) -> bool:
-        """Whether an extreme has decimals that no usual one can have.
+    def is_foreign(self) -> bool:
+        """Whether values have decimals that no usual one can have, or extremes are not in the usual steps.
 
         Rounded values leave a trace that no weather does: a conversion brings new decimals. One more may be chance,
-        since only the extremes are known.
+        since only some values are known.
         """
-        if self.digits is None or self.now is None:
+        if self.now is None or self.usual is None:
             return False
-        return not rounded((self.now.low, self.now.high), self.digits + 1)
+        return (self.usual.whole and not self.now.whole) or not self.fits((self.now.low, self.now.high), more=1)
 
 
 @dataclass(frozen=True)
@@ -207,9 +265,17 @@ def _side(bins: NumericBins, moments: Moments | None) -> Side | None:
     low, high = moments.low, moments.high
     if low < high < low + _FEW * bins.step:
         # Closer together than the steps of the moments can tell.
-        return Side(low, high, (low + high) / 2, (high - low) / 4)
+        return Side(low, high, (low + high) / 2, (high - low) / 4, _are_whole(bins, moments))
     mean, deviation = moments.mean(bins), moments.deviation(bins)
-    return None if mean is None or deviation is None else Side(moments.low, moments.high, mean, deviation)
+    return None if mean is None or deviation is None else Side(low, high, mean, deviation, _are_whole(bins, moments))
+
+
+def _are_whole(bins: NumericBins, moments: Moments) -> bool:
+    """Whether the sums are those of whole numbers, which are whole multiples of the steps in one."""
+    steps = 1 / bins.step
+    if steps < 2 or not steps.is_integer() or not bins.origin.is_integer():
+        return False
+    return moments.total % int(steps) == 0 and moments.squares % int(steps) ** 2 == 0
 
 
 def variation(observed: Mapping[str, float], expected: Mapping[str, float]) -> float:

@@ -21,6 +21,16 @@ _ALIKE = 0.1
 """Difference of misfits up to which two conversions cannot be told apart."""
 _COLLAPSE = 30.0
 """Factor by which a deviation shrinks in the world only where most values are the same anyway."""
+_NEAR, _APART = 2.5, 4.0
+"""Usual deviations that the mean of a sound window may be off, with little evidence and with much."""
+_NARROW = 1 / 12
+"""Usual deviations that a sound window has at least."""
+_STRAY = 0.001
+"""Share of rows that may lie anywhere."""
+_SPARE = 3
+"""Decimals too many, which no chance brings."""
+_MANY = 7
+"""Decimals beyond which values are not rounded."""
 _CLOSE = 0.06
 """Largest distance of shapes that are the same, as far as their cells can tell, for some hundred rows."""
 
@@ -58,11 +68,12 @@ def converted(changes: Sequence[Change]) -> list[Fault]:
 
 
 def swapped(changes: Sequence[Change]) -> list[Fault]:
-    """Pairs of columns that hold each other's values."""
+    """Pairs of columns that hold each other's values, those that do so best first."""
     moved = [change for change in changes if isinstance(change, Numbers) and change.gap >= 0.1]
+    pairs = [pair for pair in combinations(moved, 2) if _are_swapped(*pair)]
     faults: list[Fault] = []
-    for a, b in combinations(moved, 2):
-        if _are_swapped(a, b) and not any({a.name, b.name} & set(fault.columns) for fault in faults):
+    for a, b in sorted(pairs, key=lambda pair: _gap_across(*pair) + _gap_across(*pair[::-1])):
+        if not any({a.name, b.name} & set(fault.columns) for fault in faults):
             reason = f"{a.name} and {b.name} are swapped: each holds what is usual for the other{_was(a)}"
             faults.append(Fault(FaultKind.SWAPPED, (a.name, b.name), min(a.known_share, b.known_share), reason))
     return faults
@@ -81,19 +92,51 @@ def _was(change: Numbers) -> str:
 def _fit(change: Numbers, conversion: Conversion) -> tuple[int, float] | None:
     """How badly a conversion explains the change, the smaller the better; None if it does not."""
     now, usual = change.now, change.usual
-    if now is None or usual is None or not change.varies:
+    if now is None or usual is None or not usual.deviation:
         return None
     back = now.back(conversion)
-    kept = change.digits is not None and rounded((back.low, back.high), change.digits)
+    if not _resembles(back, usual, least=0.0, most=_APART):
+        return None
+    kept = change.digits is not None and change.fits((back.low, back.high))
+    distance = abs(back.mean - usual.mean) / usual.deviation
+    if now.low == now.high:
+        return (0, distance) if kept and _is_moved_whole(change, conversion, back) else None
+    if not change.varies or not _is_believed(change, conversion, now, usual, back, kept):
+        return None
+    return (0 if kept else 1, distance + abs(math.log(back.deviation / usual.deviation)))
+
+
+def _is_believed(change: Numbers, conversion: Conversion, now: Side, usual: Side, back: Side, kept: bool) -> bool:
+    """Whether there is evidence that the world does not give. The more it says, the further a window may be off."""
+    # Where decimals prove it, days of nearly a single value are no objection.
+    if kept and change.is_foreign:
+        return True
+    if change.digits is not None and change.is_foreign and _is_undone(change, now, back):
+        return _resembles(back, usual, least=0.0, most=_NEAR)
     if change.digits is None:
         proven = _is_scaled(change, conversion, back, usual)
     else:
-        proven = kept and (change.has_new_digits or (conversion.offset < 0 and _is_coarser(change, back, usual)))
-    far = _is_far(change, conversion, now, usual)
-    if not (proven or far) or not _resembles(back, usual, most=4.0 if far else 2.5):
-        return None
-    misfit = abs(back.mean - usual.mean) / usual.deviation + abs(math.log(back.deviation / usual.deviation))
-    return (0 if kept else 1, misfit)
+        # Values in the usual steps are the column's own, however cold the day.
+        proven = kept and change.step == 1 and conversion.offset < 0 and _is_coarser(change, back, usual)
+    if proven and _resembles(back, usual, least=0.0 if kept else _NARROW, most=_NEAR):
+        return True
+    return _resembles(back, usual, least=_NARROW, most=_APART) and _is_far(change, conversion, now, usual, kept)
+
+
+def _is_moved_whole(change: Numbers, conversion: Conversion, back: Side) -> bool:
+    """Whether one value in all rows is the most usual one, converted: a day of clear sight."""
+    large = change.novelty >= BROKEN_SHARE and conversion.factor >= _FAR
+    return (change.is_foreign or large) and change.usual_at(back.low) >= BROKEN_SHARE
+
+
+def _is_undone(change: Numbers, now: Side, back: Side) -> bool:
+    """Whether converting back takes several decimals away, to about as many as usual."""
+    before, after = _decimals((back.low, back.high)), _decimals((now.low, now.high))
+    return change.step == 1 and after - before >= _SPARE and change.fits((back.low, back.high), more=2)
+
+
+def _decimals(values: tuple[float, ...]) -> int:
+    return next((digits for digits in range(_MANY) if rounded(values, digits)), _MANY)
 
 
 def _is_coarser(change: Numbers, back: Side, usual: Side) -> bool:
@@ -106,19 +149,28 @@ def _is_coarser(change: Numbers, back: Side, usual: Side) -> bool:
     return coarser and change.moved >= 2 and abs(back.mean - usual.mean) <= 2 * usual.deviation
 
 
-def _is_far(change: Numbers, conversion: Conversion, now: Side, usual: Side) -> bool:
+def _is_far(change: Numbers, conversion: Conversion, now: Side, usual: Side, kept: bool) -> bool:
     """Whether both the conversion and the change are larger than changes of the world are."""
     new = change.novelty >= BROKEN_SHARE
-    # Few values at the ends for their deviation: a filler in many rows, not a unit in all.
-    spike = now.width < 0.4 * usual.width
     if conversion.factor * _FAR <= 1:
         collapsed = now.deviation * _COLLAPSE <= usual.deviation and change.usual_share < BROKEN_SHARE
         larger = collapsed or (new and now.deviation * _JUMP <= usual.deviation)
     else:
         far = conversion.factor >= _FAR or abs(conversion.offset) >= _FAR * usual.deviation
-        larger = far and new and change.moved >= _JUMP
+        jumped = change.moved >= _JUMP or now.deviation >= _JUMP * usual.deviation
+        larger = far and new and jumped and _is_whole(change, conversion, kept)
     # The dearest question last: dozens of conversions are tried on every column.
-    return larger and not spike and change.gap_after(conversion) <= _ROUGH
+    return larger and change.gap_after(conversion) <= _ROUGH
+
+
+def _is_whole(change: Numbers, conversion: Conversion, kept: bool) -> bool:
+    """Whether all rows are converted, as in another unit, and not most of them replaced, as by a filler."""
+    if change.step > 1 and not kept:
+        return False
+    where_none, more = change.left_after(conversion)
+    if kept or change.digits is None or change.is_foreign:
+        return where_none <= _STRAY and more <= _CLOSE
+    return where_none == 0 and more <= _STRAY
 
 
 def _is_scaled(change: Numbers, conversion: Conversion, back: Side, usual: Side) -> bool:
@@ -131,13 +183,29 @@ def _is_scaled(change: Numbers, conversion: Conversion, back: Side, usual: Side)
 
 def _are_swapped(a: Numbers, b: Numbers) -> bool:
     """Whether each could be the other, and neither what it should be."""
-    if not (_holds(a, b, 3.5) and _holds(b, a, 3.5)):
-        return False
-    if any(share_of(x.after, 0, -2) >= BROKEN_SHARE or x.has_new_digits for x in (a, b)):
-        return True
+    if _is_broken(a) or _is_broken(b):
+        return _is_explained(a, b) and _is_explained(b, a)
     if _is_strange(a) and _is_strange(b):
         return _holds(a, b, 2.5) and _holds(b, a, 2.5)
     return _is(a, b) and _is(b, a)
+
+
+def _is_broken(change: Numbers) -> bool:
+    """Whether values cannot be the column's own."""
+    return share_of(change.after, 0, -2) >= BROKEN_SHARE or change.is_foreign
+
+
+def _is_explained(one: Numbers, other: Numbers) -> bool:
+    """Whether a column could hold the other's values; better than its own, if those are possible too."""
+    if not _holds(one, other, math.inf):
+        return False
+    # To come in the other's steps by chance is rare.
+    return _is_broken(one) or one.step < other.step or _gap_across(one, other) < one.gap
+
+
+def _gap_across(one: Numbers, other: Numbers) -> float:
+    """Distance of one column's values from the usual ones of the other."""
+    return shape_gap(one.bins.edges, one.after, other.bins.edges, other.before)
 
 
 def _is_strange(change: Numbers) -> bool:
@@ -149,7 +217,7 @@ def _holds(one: Numbers, other: Numbers, most: float) -> bool:
     """Whether a column's values could be a usual window of the other."""
     if one.now is None or other.usual is None:
         return False
-    if other.digits is not None and not rounded((one.now.low, one.now.high), other.digits):
+    if not other.fits((one.now.low, one.now.high), more=2):
         return False
     if one.now.low == one.now.high:
         return other.usual_at(one.now.low) >= BROKEN_SHARE
@@ -160,11 +228,12 @@ def _is(one: Numbers, other: Numbers) -> bool:
     """Whether a column is distributed as the other usually is, and not as itself."""
     if one.now is None or other.usual is None or not one.now.deviation:
         return False
-    alike = one.gap >= 0.2 and _equals(one.now, other.usual, one.known_rows)
-    return alike and shape_gap(one.bins.edges, one.after, other.bins.edges, other.before) <= _CLOSE
+    # Long tails scatter the deviation more than a bell does.
+    alike = one.gap >= 0.2 and _equals(one.now, other.usual, one.known_rows, tails=2)
+    return alike and _holds(one, other, 3.5) and _gap_across(one, other) <= _CLOSE
 
 
-def _resembles(side: Side, usual: Side, *, least: float = 1 / 12, most: float, widest: float = 2) -> bool:
+def _resembles(side: Side, usual: Side, *, least: float, most: float, widest: float = 2) -> bool:
     """Whether numbers could be a usual window: days differ from each other, so widely taken.
 
     Args:
@@ -181,9 +250,9 @@ def _resembles(side: Side, usual: Side, *, least: float = 1 / 12, most: float, w
     )
 
 
-def _equals(side: Side, usual: Side, rows: int) -> bool:
+def _equals(side: Side, usual: Side, rows: int, tails: float = 1) -> bool:
     """Whether mean and deviation are the usual ones, as exactly as so many independent rows tell (three in a thousand
-    windows lie outside)."""
+    windows lie outside); ``tails`` is how much more than a normal one's the deviation may scatter."""
     error = 3 / math.sqrt(rows)
     near = abs(side.mean - usual.mean) <= error * usual.deviation
-    return near and abs(math.log(side.deviation / usual.deviation)) <= error / math.sqrt(2)
+    return near and abs(math.log(side.deviation / usual.deviation)) <= tails * error / math.sqrt(2)

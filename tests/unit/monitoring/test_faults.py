@@ -174,6 +174,7 @@ CONVERTED = [
     *((world, column, name) for name in FACTORS for world, column in CONTINUOUS),
     *(("drawn", column, name) for name in UNITS for column in NUMBERS),
     ("flights", "temp", "Fahrenheit to Celsius"), ("flights", "temp", "Fahrenheit to Kelvin"),
+    ("flights", "dewp", "Fahrenheit to Celsius"),
     ("flights", "dewp", "Fahrenheit to Kelvin"), ("flights", "distance", "miles to kilometres"),
     ("flights", "wind_speed", "miles per hour to metres per second"),
 ]  # fmt: skip
@@ -191,6 +192,7 @@ def test_a_unit_change(world: str, column: str, unit: str) -> None:
 SWAPS = [
     *(("flights", a, b) for a, b in (("carrier", "origin"), ("origin", "dest"), ("carrier", "dest"))),
     *(("flights", a, b) for a, b in (("temp", "pressure"), ("distance", "hour"), ("distance", "humid"))),
+    *(("flights", a, b) for a, b in (("temp", "humid"), ("dewp", "humid"), ("humid", "wind_speed"))),
     *(("flights", a, b) for a, b in (("weekday", "hour"), ("wind_speed", "distance"), ("wind_speed", "hour"))),
     *(("drawn", a, b) for a, b in (("small", "middle"), ("small", "large"), ("middle", "large"), ("colour", "side"))),
 ]
@@ -260,6 +262,72 @@ def test_a_range_jump(world: str, column: str) -> None:
     assert WORLDS[world]().named(FaultKind.RANGE, {column}, _of(column, jump)) >= ENOUGH
 
 
+@pytest.mark.parametrize("column", ["distance", "temp", "dewp", "humid", "wind_speed", "visib"])
+@pytest.mark.parametrize("share", [0.6, 0.8, 0.95])
+@pytest.mark.parametrize(("low", "high"), [(9999.0, 9999.0), (12_000.0, 24_000.0)])
+def test_a_filler_in_most_rows_is_no_unit_change(column: str, share: float, low: float, high: float) -> None:
+    """The other rows are where they always were."""
+    rng = np.random.default_rng(1)
+
+    def fill(values: np.ndarray) -> np.ndarray:
+        fillers = np.round(rng.uniform(low, high, len(values)))
+        return np.where(np.isnan(values) | (rng.random(len(values)) >= share), values, fillers)
+
+    assert _march().named(FaultKind.RANGE, {column}, _of(column, fill)) >= ENOUGH
+
+
+@lru_cache(maxsize=1)
+def _rounded() -> World:
+    """Months of a contract, which are whole numbers with a long tail, and a balance about zero."""
+    schema = Schema("id", "time", "label", timedelta(0), (Feature("months", "integer"), Feature("balance", "number")))
+
+    def draw(seed: int, rows: int) -> Columns:
+        rng = np.random.default_rng(seed)
+        return {
+            **{name: _draw(seed, rows)[name] for name in ("id", "time")},
+            "months": np.floor(rng.exponential(24, rows)),
+            "balance": np.round(rng.normal(size=rows), 4),
+        }
+
+    return _world(schema, draw(1, 30_000), [draw(seed, 1000) for seed in range(2, 42)])
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "unit"),
+    [("months", 1 / 12, "months to years"), ("months", 30.4375, "months to days"), ("balance", 1000.0, "times 1000")],
+)
+def test_a_unit_change_of_rounded_numbers(column: str, factor: float, unit: str) -> None:
+    world = _rounded()
+    assert not any(map(world.faults, world.windows))
+    change = _of(column, lambda values: values * factor)
+    assert world.named(FaultKind.UNIT, {column}, change) >= ENOUGH
+    assert np.mean([unit in world.faults(change(rows))[0].reason for rows in world.windows]) >= ENOUGH
+
+
+def test_whole_numbers_that_lie_close_together_are_their_columns_own() -> None:
+    """So few steps of the moments that the deviation is not exact; the sums are."""
+    world = _rounded()
+    rows = world.windows[0]
+    assert world.faults({**rows, "months": 5.0 + np.arange(1000) % 2}) == []
+
+
+def test_one_value_in_all_rows_may_be_a_unit_change() -> None:
+    """The days of clear sight: ten miles in every row, by nature."""
+    world = _march()
+    clear = {**world.windows[0], "visib": np.full(len(world.windows[0]["visib"]), 10.0)}
+    names = [feature.name for feature in world.schema.features]
+
+    def told(visib: np.ndarray) -> list[FaultKind]:
+        profile = world.profile({**clear, "visib": visib})
+        return [fault.kind for fault in find_faults(world.bins, world.reference, profile, names, {"visib"})]
+
+    assert told(clear["visib"]) == []
+    assert told(clear["visib"] * 1.609344) == [FaultKind.UNIT]
+    assert told(clear["visib"] * 1000) == [FaultKind.UNIT]
+    assert told(np.where(np.arange(len(clear["visib"])) < 10, 1.5, 10.0) * 1.609344) == [FaultKind.UNIT]
+    assert told(np.full(len(clear["visib"]), 9999.0)) == [FaultKind.RANGE]
+
+
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_duplicated_traffic(world: str, share: float) -> None:
@@ -299,7 +367,9 @@ def test_two_causes_are_two_faults_and_reasons_have_numbers() -> None:
 # Real shifts are not
 
 
-@pytest.mark.parametrize(("start", "end"), [("2013-01-01", "2013-03-01"), ("2013-05-01", "2013-07-01")])
+@pytest.mark.parametrize(
+    ("start", "end"), [("2013-01-01", "2013-03-01"), ("2013-05-01", "2013-07-01"), ("2013-07-01", "2013-09-01")]
+)
 def test_a_year_of_days_is_quiet(start: str, end: str) -> None:
     """Summer after winter, new carriers, storms, dry weeks; weather that is really missing is said to be."""
     world = _world(_flights()[0], _days(start, end)[0], [])

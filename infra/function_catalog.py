@@ -227,11 +227,10 @@ FUNCTIONS = (
             _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
             Grant(["ssm:GetParametersByPath"], [arn("ssm", f"parameter{parameter_prefix().rstrip('/')}")]),
             Grant(
-                ["cloudwatch:DescribeAlarms"],
-                [arn("cloudwatch", "alarm:*")],
-                "looking for alarms by prefix and state is allowed on all alarms or not at all",
+                ["cloudwatch:DescribeAlarms", "sagemaker:ListModelPackages"],
+                ["*"],
+                "looking for alarms by prefix and state, and SageMaker's list calls, know no resources",
             ),
-            Grant(["sagemaker:ListModelPackages"], ["*"], "SageMaker's list calls know no resources"),
             _sagemaker(
                 ["StartPipelineExecution", "DescribePipelineExecution", "ListPipelineExecutionSteps"], "pipeline"
             ),

@@ -42,6 +42,13 @@ def test_detect_drift_has_nothing_to_say_without_a_version(kit: Kit) -> None:
     assert kit.metric(TRAM, "InputDrift") == 0
 
 
+def test_reconcile_finds_nothing_to_do_and_may_look_at_everything(kit: Kit) -> None:
+    for _ in range(2):
+        answer = kit.client("lambda").invoke(FunctionName="driftloop-reconcile", Payload=b"{}")
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        assert json.loads(answer["Payload"].read()) == {}
+
+
 def test_training_without_rows_fails_with_the_reason(kit: Kit) -> None:
     episode = kit.retrain(TRAM, "no history yet")
     assert episode.status == "failed"

@@ -36,6 +36,14 @@ def test_a_caller_without_permission_is_refused_and_with_it_accepted(cloud: Clou
     assert accepted.start_pipeline_execution(PipelineName=pipeline)["PipelineExecutionArn"].startswith(arn)
 
 
+def test_parameters_below_a_path_are_authorised_on_the_path(cloud: Cloud) -> None:
+    granted = cloud.caller("ssm", allow("ssm:GetParametersByPath", cloud.arn("ssm", "parameter/kit/models")))
+    assert granted.get_parameters_by_path(Path="/kit/models")["Parameters"] == []
+    for path in ("/kit", "/kit/models2", "/"):
+        code = code_of(lambda p=path: granted.get_parameters_by_path(Path=p))  # type: ignore[misc]
+        assert code.startswith("AccessDenied")
+
+
 @pytest.mark.parametrize(
     ("operation", "arguments", "action", "resource"),
     [

@@ -38,6 +38,9 @@ def install() -> None:
     def resource_arn(
         service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
     ) -> str:
+        if service == "ssm" and _operation(headers) == "GetParametersByPath":
+            # The path stands for all parameters below it; ministack would ask for all parameters there are.
+            return f"arn:aws:ssm:{region}:{account}:parameter{_json(body).get('Path', '')}"
         if service != "sagemaker":
             return str(ask_arn(service, method, path, headers, body, query, region, account))
         if found := INVOCATION.match(path):

@@ -9,8 +9,6 @@ from infra import references as ref
 from infra.constructs.timed_message import timed_message
 from infra.references import arn
 
-PERIOD_HOURS = 1
-
 
 class Reconciliation(Construct):
     """Every hour: what events bring about within minutes is repaired within the next."""
@@ -21,7 +19,7 @@ class Reconciliation(Construct):
             self,
             "Schedule",
             name=f"{PREFIX}-reconcile",
-            expression=f"rate({PERIOD_HOURS} hour)",
+            expression="rate(1 hour)",
             target=arn("lambda", f"function:{ref.function('reconcile')}"),
             message={},
             dead_letters="reconciliation",

@@ -129,7 +129,7 @@ class Ledger(Protocol):
         ...
 
     def running(self, model: str) -> Episode | None:
-        """The episode that holds the model's lease, if any: one read, however long the history."""
+        """The episode that holds the model's lease, if any. No more reads, however long the history."""
         ...
 
     def claim(self, episode: Episode, now: datetime) -> bool:

@@ -75,7 +75,7 @@ class DynamoLedger:
         return [_EPISODE.validate_json(item["content"]["S"]) for page in pages for item in page["Items"]]
 
     def running(self, model: str) -> Episode | None:
-        """The episode that holds the model's lease, if any: one read, however long the history."""
+        """The episode that holds the model's lease, if any. No more reads, however long the history."""
         episode_id = self._text(model, "lease")
         return self.episode(model, episode_id) if episode_id else None
 

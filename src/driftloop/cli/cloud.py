@@ -69,10 +69,11 @@ class Cloud:
         """A deployed model. Raises ClickException for any other name."""
         if not re.fullmatch(NAME, name):
             raise click.ClickException(f"{name!r} cannot be the name of a model: write {HINTS[NAME]}")
+        models = SsmModels(self.client("ssm"))
         try:
-            return SsmModels(self.client("ssm")).get(name)
+            return models.get(name)
         except NotFoundError:
-            there = ", ".join(SsmModels(self.client("ssm")).names()) or "none; deploy the stacks first"
+            there = ", ".join(models.names()) or "none; deploy the stacks first"
             raise click.ClickException(
                 f"no model {name!r} is deployed to {self.place}; deployed there: {there}"
             ) from None

@@ -11,12 +11,14 @@ from arro3.core import DataType, Field
 from arro3.core import Schema as ArrowSchema
 
 from driftloop.data import arrow_stream as arrow
-from driftloop.data.parsing import EARLIEST, LATEST, MAX_TEXT, parse_cell, parse_time
+from driftloop.data.parsing import EARLIEST, LATEST, MAX_TEXT, MISSING, parse_cell, parse_time
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.typed_rows import PROBABILITY
 
 TEXT, NUMBER = DataType.string(), DataType.float64()
 CATEGORY = DataType.dictionary(DataType.int32(), TEXT)
+MISSING_NAMES = "|".join(sorted(MISSING - {""}))
+"""Ways to write a missing value that Arrow does not know as such, as a part of a pattern."""
 _TIME = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
 _SEPARATORS = [4, 7, 10, 13, 16, 19]
 _SPACE, _DELETE = b" \x7f"

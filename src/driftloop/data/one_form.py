@@ -20,6 +20,7 @@ from arro3.core import Schema as ArrowSchema
 from driftloop.data import arrow_stream as arrow
 from driftloop.data.arrow_columns import (
     CATEGORY,
+    MISSING_NAMES,
     NUMBER,
     TEXT,
     UnusualError,
@@ -36,7 +37,7 @@ from driftloop.data.typed_rows import CLASS, csv_score
 
 _BLANKS = frozenset({b"data", b"eventId", b"inferenceId", b"inferenceTime"})
 """Keys whose values differ from line to line."""
-_MISSING = re.compile(rb",(?:nan|NaN|NA|null|None)(?=,)")
+_MISSING = re.compile(f",(?:{MISSING_NAMES})(?=,)".encode())
 _NEWLINE, _SPACE, _QUOTE, _COMMA = b'\n ",'
 _NO_QUOTE = "\x01"
 
@@ -89,7 +90,6 @@ def rows_of_one_form(schema: Schema, data: bytes) -> Columns | None:
     try:
         return _read(schema, form, text, rows)
     except UnusualError:
-        # Ways to write a missing value that Arrow does not know as such.
         plainer = _MISSING.sub(b",", text)
         if plainer == text:
             raise

@@ -15,7 +15,14 @@ import numpy as np
 from arro3.core import Schema as ArrowSchema
 
 from driftloop.data import arrow_stream as arrow
-from driftloop.data.arrow_columns import UnusualError, arrow_schema, checked_scores, payload_columns, payload_kinds
+from driftloop.data.arrow_columns import (
+    MISSING_NAMES,
+    UnusualError,
+    arrow_schema,
+    checked_scores,
+    payload_columns,
+    payload_kinds,
+)
 from driftloop.data.decoded import SCORE
 from driftloop.data.one_form import rows_of_one_form
 from driftloop.data.parsing import BadRowError
@@ -23,7 +30,7 @@ from driftloop.data.plain_records import plain_payloads
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.typed_rows import CLASS, csv_score
 
-_MISSING = re.compile(r",(?:nan|NaN|NA|null|None)(?=[,\n]|\Z)")
+_MISSING = re.compile(rf",(?:{MISSING_NAMES})(?=[,\n]|\Z)")
 _QUOTED = re.compile(r'(?:(?<=[,\n])|\A)"[^",\n]*"(?=[,\n]|\Z)')
 
 Values = np.ndarray[Any, Any]
@@ -99,7 +106,6 @@ def _columns(schema: Schema, text: str, rows: int) -> Columns:
     try:
         return _read(schema, text, rows)
     except (UnusualError, BadRowError):
-        # Ways to write a missing value that Arrow does not know as such.
         plainer = _MISSING.sub(",", text)
         if plainer == text:
             raise

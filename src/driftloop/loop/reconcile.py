@@ -6,7 +6,6 @@ under way, not with history.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from datetime import datetime, timedelta
 from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.start_retraining import Starter
 from driftloop.loop.track_episode import ENDED, Tracker
-from driftloop.names import model_of_endpoint
+from driftloop.names import ModelNames
 from driftloop.ports import Alarms, Champion, Decisions, DriftloopError, Model, RaisedAlarm
 from driftloop.retraining.decision import MONTH, Policy, decide
 from driftloop.retraining.episode import Episode, Request, Status, Trigger, alarm_cause
@@ -38,22 +37,25 @@ class Reconciler:
 
         A model that cannot be looked after now does not keep the others from it: the next run tries again.
         """
-        standing = _by_model(self.alarms.raised())
+        raised = {alarm.name: alarm for alarm in self.alarms.raised()}
         done: dict[str, str] = {}
         for name in self.starter.models.names():
             try:
-                outcome = self._look_after(name, standing.get(name, ()))
+                outcome = self._look_after(name, raised)
             except DriftloopError as error:
                 outcome = f"{type(error).__name__}: {error}"
             if outcome:
                 done[name] = outcome
         return done
 
-    def _look_after(self, name: str, standing: Sequence[RaisedAlarm]) -> str:
+    def _look_after(self, name: str, raised: Mapping[str, RaisedAlarm]) -> str:
         now = self.starter.clock.now()
         episode = self.starter.ledger.running(name)
         if episode is not None:
             return self._resume(episode) if now - episode.moved_at >= PATIENCE else ""
+        # The other alarms, on failing endpoints and dead letters, are for people.
+        names = {trigger: ModelNames(name).alarm(trigger) for trigger in (Trigger.DRIFT, Trigger.QUALITY)}
+        standing = {trigger: raised[alarm] for trigger, alarm in names.items() if alarm in raised}
         return self._ask(self.starter.models.get(name), standing, now) if standing else ""
 
     def _resume(self, episode: Episode) -> str:
@@ -96,14 +98,16 @@ class Reconciler:
         self.decisions.tell(package_arn, approval)
         return f"{package_arn} is {approval}: said again"
 
-    def _ask(self, model: Model, standing: Sequence[RaisedAlarm], now: datetime) -> str:
+    def _ask(self, model: Model, standing: Mapping[Trigger, RaisedAlarm], now: datetime) -> str:
         """Ask for what the alarm's event asked for, and once more after each answer that did not silence the alarm."""
         policy = Policy.from_spec(model.spec)
-        episodes = self.starter.ledger.episodes(model.name, now - MONTH)
+        # An alarm may stand for longer than decisions look back, and every answer to it counts.
+        since = min(now - MONTH, *(alarm.since for alarm in standing.values()))
+        episodes = self.starter.ledger.episodes(model.name, since)
         champion = self.starter.ledger.champion(model.name)
-        for alarm in standing:
-            request = _request(model.name, alarm, episodes, now)
-            if request.trigger not in policy.on or _of_the_version_before(champion, model, now):
+        for trigger, alarm in standing.items():
+            request = _request(model.name, trigger, alarm, episodes, now)
+            if trigger not in policy.on or _of_the_version_before(champion, model, now):
                 continue
             # What would be refused is not asked for: each refusal would be one more entry of the ledger.
             if decide(policy, episodes, request, now).start:
@@ -112,18 +116,7 @@ class Reconciler:
         return ""
 
 
-def _by_model(alarms: Sequence[RaisedAlarm]) -> Mapping[str, Sequence[RaisedAlarm]]:
-    """The alarms that are triggers; the kit's others, on dead letters and failing endpoints, are for people."""
-    found = defaultdict(list)
-    for alarm in alarms:
-        base, _, signal = alarm.name.rpartition("-")
-        if signal in (Trigger.DRIFT, Trigger.QUALITY):
-            found[model_of_endpoint(base)].append(alarm)
-    return found
-
-
-def _request(model: str, alarm: RaisedAlarm, episodes: Sequence[Episode], now: datetime) -> Request:
-    trigger = Trigger(alarm.name.rpartition("-")[2])
+def _request(model: str, trigger: Trigger, alarm: RaisedAlarm, episodes: Sequence[Episode], now: datetime) -> Request:
     asked = sum(1 for episode in episodes if episode.trigger is trigger and episode.opened_at >= alarm.since)
     reason = f"the alarm stands since {alarm.since:%Y-%m-%d %H:%M}: {alarm.reason}"
     return Request(model, trigger, alarm_cause(alarm.name, alarm.since, asked), reason, now)

@@ -168,7 +168,8 @@ class Numbers(Change):
         """Decimals of the usual values; None if they are not rounded."""
         if self.usual is None:
             return None
-        return next((digits for digits in range(_DIGITS + 1) if rounded(self.marks, digits)), None)
+        digits = decimals(self.marks)
+        return digits if digits <= _DIGITS else None
 
     @cached_property
     def step(self) -> int:
@@ -281,6 +282,11 @@ def _are_whole(bins: NumericBins, moments: Moments) -> bool:
 def variation(observed: Mapping[str, float], expected: Mapping[str, float]) -> float:
     """Total variation distance of shares by name, 0 to 1; what is not named on either side counts as different."""
     return 1 - sum(min(share, expected.get(name, 0.0)) for name, share in observed.items())
+
+
+def decimals(values: tuple[float, ...]) -> int:
+    """Decimals of rounded values; one more than is looked for if they are not rounded."""
+    return next((digits for digits in range(_DIGITS + 1) if rounded(values, digits)), _DIGITS + 1)
 
 
 def rounded(values: tuple[float, ...], digits: int) -> bool:

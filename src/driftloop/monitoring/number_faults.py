@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from driftloop.monitoring.bins import edge_name
-from driftloop.monitoring.change import Change, Numbers, Side, rounded, shape_gap
+from driftloop.monitoring.change import Change, Numbers, Side, decimals, rounded, shape_gap
 from driftloop.monitoring.conversions import CONVERSIONS, Conversion
 from driftloop.monitoring.fault_kinds import BROKEN_SHARE, Fault, FaultKind, became, share_of
 
@@ -29,8 +29,6 @@ _STRAY = 0.001
 """Share of rows that may lie anywhere."""
 _SPARE = 3
 """Decimals too many, which no chance brings."""
-_MANY = 7
-"""Decimals beyond which values are not rounded."""
 _CLOSE = 0.06
 """Largest distance of shapes that are the same, as far as their cells can tell, for some hundred rows."""
 
@@ -131,12 +129,8 @@ def _is_moved_whole(change: Numbers, conversion: Conversion, back: Side) -> bool
 
 def _is_undone(change: Numbers, now: Side, back: Side) -> bool:
     """Whether converting back takes several decimals away, to about as many as usual."""
-    before, after = _decimals((back.low, back.high)), _decimals((now.low, now.high))
+    before, after = decimals((back.low, back.high)), decimals((now.low, now.high))
     return change.step == 1 and after - before >= _SPARE and change.fits((back.low, back.high), more=2)
-
-
-def _decimals(values: tuple[float, ...]) -> int:
-    return next((digits for digits in range(_MANY) if rounded(values, digits)), _MANY)
 
 
 def _is_coarser(change: Numbers, back: Side, usual: Side) -> bool:

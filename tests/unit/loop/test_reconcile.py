@@ -95,7 +95,20 @@ class TestStandingAlarms:
         world.reconciler.reconcile()
         assert len(_episodes(world)) == 1
 
-    @pytest.mark.parametrize("name", [f"{ex.BASE}-errors", "driftloop-capture-dlq", "driftloop-gone-drift"])
+    def test_an_alarm_that_stands_for_months_still_asks(self, world: World) -> None:
+        _raise(world)
+        started = 0
+        for _ in range(4 * 30):
+            world.reconciler.reconcile()
+            if world.ledger.running(ex.NAME):
+                _end(world, Status.REJECTED)
+                started += 1
+            world.clock.advance(days=1)
+        assert started == len(world.pipelines.started) == 8
+
+    @pytest.mark.parametrize(
+        "name", [f"{ex.BASE}-errors", "driftloop-capture-dlq", "driftloop-gone-drift", "driftloop-drift"]
+    )
     def test_other_alarms_are_for_people(self, world: World, name: str) -> None:
         _raise(world, name)
         assert world.reconciler.reconcile() == {}

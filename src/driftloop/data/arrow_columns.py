@@ -11,6 +11,7 @@ from arro3.core import DataType, Field
 from arro3.core import Schema as ArrowSchema
 
 from driftloop.data import arrow_stream as arrow
+from driftloop.data.categories import coded
 from driftloop.data.parsing import EARLIEST, LATEST, MAX_TEXT, MISSING, parse_cell, parse_time
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.typed_rows import PROBABILITY
@@ -46,7 +47,7 @@ def payload_columns(schema: Schema, arrays: Sequence[arrow.ArrowArray]) -> Colum
     for feature, array in zip(schema.features, arrays[2:], strict=True):
         if feature.is_category:
             places, names = arrow.codes(array)
-            columns[feature.name] = np.array([parse_cell(feature, name) for name in names], dtype=object)[places]
+            columns[feature.name] = coded([str(parse_cell(feature, name)) for name in names], places)
         else:
             columns[feature.name] = _numbers(array)
     return columns
@@ -55,7 +56,7 @@ def payload_columns(schema: Schema, arrays: Sequence[arrow.ArrowArray]) -> Colum
 def _numbers(array: arrow.ArrowArray) -> Values:
     values, nulls = arrow.numbers(array)
     # Only an empty cell is null. NaN is not always a way to write a missing value, infinity never is a number.
-    if np.isfinite(values).sum() != len(values) - nulls:
+    if np.count_nonzero(np.isfinite(values)) != len(values) - nulls:
         raise UnusualError
     return values
 
@@ -70,8 +71,9 @@ def checked_scores(output: str, scores: Values) -> Values:
 
 def _ids(array: arrow.ArrowArray) -> Values:
     ids = arrow.texts(array)
-    sizes = set(map(len, ids))
-    if min(sizes) < 1 or max(sizes) > MAX_TEXT or not (_visible(array) or _printable(ids)):
+    # In bytes, of which there are at least as many as characters.
+    sizes = np.diff(arrow.spans(array))
+    if sizes.min() < 1 or sizes.max() > MAX_TEXT or not (_visible(array) or _printable(ids)):
         raise UnusualError
     return np.array(ids, dtype=object)
 

@@ -7,6 +7,7 @@ documented, is called through ctypes, which gives the lock away: two pieces are 
 from __future__ import annotations
 
 import ctypes
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -52,8 +53,9 @@ _pointer_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
 @contextmanager
 def csv_batch(text: bytes, schema: Schema, rows: int, quote: str = '"') -> Iterator[ArrowArray | None]:
     """All rows of a text as one batch; None if Arrow finds a fault in it or other than ``rows`` rows."""
-    # Arrow quotes what it refuses, and its C interface ends the process if that has a zero byte.
-    if b"\0" in text:
+    # Arrow quotes what it refuses, and its C interface ends the process if that has a zero byte. It drops a byte order mark
+    # before the first cell, which is part of the cell to everybody else.
+    if b"\0" in text or text.startswith(BOM_UTF8):
         yield None
         return
     # The stream lives as long as its capsule, and reads from the text.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from itertools import chain, islice
 from typing import TypeVar
@@ -17,14 +18,20 @@ import numpy as np
 from driftloop.data.decoded import SCORE, Decoded, Quarantined, join_decoded, shortened
 from driftloop.data.line_by_line import decode_lines
 from driftloop.data.lines import MAX_LINE, Piece, cut_lines
-from driftloop.data.schema import Columns, Schema
+from driftloop.data.schema import Schema
+
+try:
+    from driftloop.data.plain_rows import plain_rows
+except ImportError:
+    # Its libraries are not in SageMaker's containers.
+    plain_rows = None  # type: ignore[assignment]
 
 __all__ = ["MAX_LINE", "SCORE", "Decoded", "Quarantined", "decode_capture"]
 
 PART = 16 * 1024 * 1024
 """Bytes of input after which a part is handed on."""
 _WORKERS = 2
-_AHEAD = 8
+_AHEAD = 4
 """Pieces that are read ahead of whoever takes the parts, so that reading goes on while a part is being counted."""
 _NEWLINE = 10
 _FEW = 4096
@@ -32,7 +39,6 @@ _FEW = 4096
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-PlainRows = Callable[[Schema, bytes], Columns | None]
 
 
 def decode_capture(schema: Schema, blocks: Iterable[bytes]) -> Iterator[Decoded]:
@@ -56,7 +62,7 @@ def decode_capture(schema: Schema, blocks: Iterable[bytes]) -> Iterator[Decoded]
 
 def _decode(schema: Schema, piece: Piece) -> tuple[list[Decoded], int, int]:
     """One piece, its bytes and lines; places are counted from its beginning."""
-    decoded = list(_parts(schema, piece.data, piece.size, _plain_rows()))
+    decoded = list(_parts(schema, piece.data, piece.size))
     # By piece, so that what is told does not depend on how it was read.
     refused = shortened([item for part in decoded for item in part.quarantined])
     for part in decoded:
@@ -65,30 +71,20 @@ def _decode(schema: Schema, piece: Piece) -> tuple[list[Decoded], int, int]:
     return decoded, piece.size, int(np.count_nonzero(np.frombuffer(piece.data, np.uint8) == _NEWLINE))
 
 
-def _parts(schema: Schema, data: bytes, size: int, plain_rows: PlainRows | None) -> Iterator[Decoded]:
+def _parts(schema: Schema, data: bytes, size: int) -> Iterator[Decoded]:
     """The fast way where it is sure; of what it leaves alone each half is tried again."""
-    columns = plain_rows(schema, data) if plain_rows and size == len(data) else None
+    columns = plain_rows(schema, data) if plain_rows is not None and size == len(data) else None
     middle = data.find(b"\n", len(data) // 2) + 1
     if columns is not None:
         yield Decoded(columns)
     elif plain_rows is None or len(data) < _FEW or not 0 < middle < len(data):
         yield decode_lines(schema, data, size)
     else:
-        yield from _parts(schema, data[:middle], middle, plain_rows)
+        yield from _parts(schema, data[:middle], middle)
         lines = data.count(b"\n", 0, middle)
-        for part in _parts(schema, data[middle:], len(data) - middle, plain_rows):
+        for part in _parts(schema, data[middle:], len(data) - middle):
             part.quarantined[:] = [refused.moved(lines, middle) for refused in part.quarantined]
             yield part
-
-
-@cache
-def _plain_rows() -> PlainRows | None:
-    """The fast way, or None where its libraries are not installed: in SageMaker's containers."""
-    try:
-        from driftloop.data.plain_rows import plain_rows  # noqa: PLC0415
-    except ImportError:
-        return None
-    return plain_rows
 
 
 @cache
@@ -107,8 +103,6 @@ def _side_by_side(work: Callable[[Item], Result], items: Iterator[Item]) -> Iter
     if len(first) < 2:
         yield from map(work, first)
         return
-    from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415 - small objects start sooner without it
-
     with ThreadPoolExecutor(_WORKERS) as pool:
         pending: deque[Future[Result]] = deque()
         for item in chain(first, items):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
+from driftloop.data.categories import join
 from driftloop.data.schema import Columns
 
 SCORE = "score"
@@ -73,5 +72,5 @@ class Decoded:
 
 def join_decoded(parts: list[Decoded]) -> Decoded:
     """Several parts, at least one, in order."""
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    columns = {name: join([part.columns[name] for part in parts]) for name in parts[0].columns}
     return Decoded(columns, [refused for part in parts for refused in part.quarantined])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from driftloop.data.capture import MAX_LINE, Quarantined
-from driftloop.data.decoded import put_aside, shortened
+from driftloop.data.decoded import Quarantined, put_aside, shortened
+from driftloop.data.lines import MAX_LINE
 from driftloop.data.parsing import BadRowError, parse_id
 from driftloop.data.payload import load_json, readable
 

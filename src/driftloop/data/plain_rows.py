@@ -113,9 +113,6 @@ def _columns(schema: Schema, text: str, rows: int) -> Columns:
 
 
 def _read(schema: Schema, text: str, rows: int) -> Columns:
-    # Arrow drops a byte order mark before the first cell, which is part of the id to everybody else.
-    if text.startswith("\ufeff"):
-        raise UnusualError
     with arrow.csv_batch(text.encode(), _arrow_schema(schema), rows) as batch:
         if batch is None:
             raise UnusualError

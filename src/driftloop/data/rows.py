@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.parsing import BadRowError, Row, parse_row, to_columns
 from driftloop.data.schema import Columns, Schema
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.windows import Window
 from driftloop.monitoring import advice
 from driftloop.monitoring.baseline import Baseline, Reading

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, Counts, bins_from_dict, bins_to_dict, fit_bins, fit_numeric

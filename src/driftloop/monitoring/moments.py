@@ -69,7 +69,8 @@ NO_MOMENTS = Moments()
 
 def moments_of(bins: NumericBins, values: np.ndarray[Any, Any]) -> Moments:
     """Moments of some values; missing ones (NaN) do not count."""
-    known = values[~np.isnan(values)]
+    missing = np.isnan(values)
+    known = values[~missing] if missing.any() else values
     if not len(known):
         return NO_MOMENTS
     with np.errstate(over="ignore"):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, CategoryBins, Counts, NumericBins, upgrade_counts
 from driftloop.monitoring.moments import Moments, moments_map, moments_of

@@ -12,12 +12,13 @@ export UV_SYSTEM_CERTS := true
 export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
 endif
 
-.PHONY: help setup demo test check compile browser peers clean
+.PHONY: help setup demo test check mutation compile browser peers clean
 
 help:
 	@echo "make demo     run the whole loop on real flights in the embedded AWS; report in build/demo"
 	@echo "make test     all checks and tests"
 	@echo "make check    format, lint, types and import contracts only"
+	@echo "make mutation change the code that decides and see whether its tests notice; report in docs/reference"
 	@echo "make compile  compile the pipeline definition again with the SageMaker SDK"
 	@echo "make peers    install the tools that benchmarks.monitoring compares with (about 3 GB)"
 	@echo "make setup    install what all of these need"
@@ -48,6 +49,9 @@ test: setup compile-environment spark-environment browser
 
 check: setup
 	tests/check
+
+mutation: setup
+	$(BIN)/python -m tests.mutation
 
 compile: compile-environment
 	.venv-compile/bin/python -m pipelines.compile

@@ -72,6 +72,8 @@ def _ledger(*operations: str) -> Grant:
 
 _MODELS = Grant(["ssm:GetParameter"], [arn("ssm", f"parameter{parameter_prefix()}*")], "the parameters of all models")
 _NOTIFY = Grant(["sns:Publish"], [arn("sns", ref.TOPIC)])
+_ANNOUNCE = (_NOTIFY, Grant(["events:PutEvents"], [arn("events", "event-bus/default")]))
+"""People, and whoever listens to the account's own bus."""
 _BASELINES = _read(ARTIFACTS, "evaluations")
 _PASS_SERVING_ROLE = Grant(
     ["iam:PassRole"],
@@ -152,7 +154,9 @@ FUNCTIONS = (
             _list(LIVE, "shards", "labelled", "reports"),
             _write(LIVE, "reports"),
             _BASELINES,
-            _ledger("GetItem"),
+            # It writes one item a model. IAM can tell items apart by the model (dynamodb:LeadingKeys), which is any here,
+            # and not by their sort keys.
+            _ledger("GetItem", "PutItem"),
             _MODELS,
             _NOTIFY,
         ),
@@ -169,7 +173,7 @@ FUNCTIONS = (
             _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
             _sagemaker(["StartPipelineExecution"], "pipeline"),
             _MODELS,
-            _NOTIFY,
+            *_ANNOUNCE,
         ),
     ),
     SharedFunction(
@@ -181,7 +185,7 @@ FUNCTIONS = (
         grants=(
             _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
             _sagemaker(["ListPipelineExecutionSteps"], "pipeline"),
-            _NOTIFY,
+            *_ANNOUNCE,
         ),
     ),
     SharedFunction(
@@ -203,6 +207,7 @@ FUNCTIONS = (
             _PASS_SERVING_ROLE,
             *_ENDPOINT_KEY,
             _MODELS,
+            *_ANNOUNCE,
         ),
     ),
     SharedFunction(
@@ -214,7 +219,7 @@ FUNCTIONS = (
         grants=(
             _ledger("GetItem", "PutItem", "DeleteItem"),
             *_CONFIRM,
-            _NOTIFY,
+            *_ANNOUNCE,
         ),
     ),
     SharedFunction(
@@ -224,7 +229,7 @@ FUNCTIONS = (
         timeout=300,
         failures="reconciliation",
         grants=(
-            _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
+            _ledger("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem"),
             Grant(["ssm:GetParametersByPath"], [arn("ssm", f"parameter{parameter_prefix().rstrip('/')}")]),
             Grant(
                 ["cloudwatch:DescribeAlarms", "sagemaker:ListModelPackages"],
@@ -239,7 +244,7 @@ FUNCTIONS = (
             # What is approved is deployed by the one function that may.
             Grant(["sqs:GetQueueUrl", "sqs:SendMessage"], [arn("sqs", ref.queue("deployment"))]),
             _MODELS,
-            _NOTIFY,
+            *_ANNOUNCE,
         ),
     ),
     SharedFunction(

@@ -88,7 +88,7 @@ class ContainerTrainingStep(TrainingStep):
         """Request of CreateTrainingJob."""
         request: dict[str, Any] = super().arguments
         request["AlgorithmSpecification"] |= {
-            "ContainerEntrypoint": ["python3", f"{CHANNEL}/code/${{CodeFile}}", "train"],
+            "ContainerEntrypoint": ["python3", f"{CHANNEL}/code/${{CodeFile}}", self.name.lower()],
             "ContainerArguments": self.command,
         }
         request["StoppingCondition"] = {"MaxRuntimeInSeconds": MAX_RUNTIME}
@@ -105,7 +105,8 @@ def build_pipeline() -> Pipeline:
     manifest_hash = JsonGet(step_name=prepare.name, property_file=manifest, json_path="manifest_sha256")
     train = _train(session, prepare, validate, manifest_hash)
     evaluate = _evaluate(session, prepare, train, evaluation)
-    gate = _gate(evaluate, evaluation, _register(session, train, evaluate, manifest_hash))
+    refit = _refit(session, prepare, train)
+    gate = _gate(evaluate, evaluation, [refit, _register(session, refit, evaluate, manifest_hash)])
     steps = [prepare, validate, train, evaluate, gate]
     # Without a value the SDK would open an experiment for each execution.
     return Pipeline(
@@ -145,23 +146,39 @@ def _validate(session: PipelineSession, prepare: ProcessingStep) -> ProcessingSt
 def _train(
     session: PipelineSession, prepare: ProcessingStep, validate: ProcessingStep, manifest_hash: JsonGet
 ) -> TrainingStep:
+    command = [
+        "--training", f"{CHANNEL}/training", *TRAINING_WINDOW, "--manifest-sha256", manifest_hash,
+    ]  # fmt: skip
+    return _fitting(session, "Train", {"training": _made_by(prepare, "training")}, command, depends_on=[validate])
+
+
+def _refit(session: PipelineSession, prepare: ProcessingStep, train: TrainingStep) -> TrainingStep:
+    channels = {name: _made_by(prepare, name) for name in ("training", "holdout")}
+    channels["tested"] = train.properties.ModelArtifacts.S3ModelArtifacts
+    paths = [part for name in channels for part in (f"--{name}", f"{CHANNEL}/{name}")]
+    return _fitting(session, "Refit", channels, [*paths, "--holdout-end", HOLDOUT_END])
+
+
+def _fitting(
+    session: PipelineSession, name: str, channels: dict[str, Any], command: list[Any], **options: Any
+) -> TrainingStep:
+    """A job that fits a version and leaves its archive, without network."""
     trainer = ModelTrainer(
         training_image="${TrainingImage}",
         role=TRAINING_ROLE,
         sagemaker_session=session,
-        base_job_name="train",
+        base_job_name=name.lower(),
         compute=Compute(instance_type=INSTANCE, instance_count=1, volume_size_in_gb=VOLUME_GB, volume_kms_key_id=KEY),
         networking=Networking(enable_network_isolation=True, enable_inter_container_traffic_encryption=True),
         output_data_config=OutputDataConfig(s3_output_path=_run_uri("${ArtifactBucket}", "models"), kms_key_id=KEY),
     )
-    channels = {"code": CODE, "spec": SPEC, "training": _made_by(prepare, "training")}
+    inputs = {"code": CODE, "spec": SPEC, **channels}
     request = trainer.train(
-        input_data_config=[InputData(channel_name=name, data_source=uri) for name, uri in channels.items()]
+        input_data_config=[InputData(channel_name=channel, data_source=uri) for channel, uri in inputs.items()]
     )
-    step = ContainerTrainingStep("Train", step_args=request, depends_on=[validate])
+    step = ContainerTrainingStep(name, step_args=request, **options)
     step.command = [
-        "--spec", f"{CHANNEL}/spec", "--training", f"{CHANNEL}/training", *TRAINING_WINDOW,
-        "--manifest-sha256", manifest_hash, "--model", "/opt/ml/model", "--message", "/opt/ml/output/failure",
+        "--spec", f"{CHANNEL}/spec", *command, "--model", "/opt/ml/model", "--message", "/opt/ml/output/failure",
     ]  # fmt: skip
     return step
 
@@ -182,24 +199,24 @@ def _evaluate(
     return ProcessingStep("Evaluate", step_args=request, property_files=[evaluation])
 
 
-def _gate(evaluate: ProcessingStep, evaluation: PropertyFile, register: ModelStep) -> ConditionStep:
+def _gate(evaluate: ProcessingStep, evaluation: PropertyFile, passed: list[Any]) -> ConditionStep:
     def result(field: str) -> JsonGet:
         return JsonGet(step_name=evaluate.name, property_file=evaluation, json_path=f"gate.{field}")
 
     return ConditionStep(
         "Gate",
         conditions=[ConditionEquals(left=result("decision"), right="promote")],
-        if_steps=[register],
+        if_steps=passed,
         else_steps=[FailStep("RejectChallenger", error_message=result("reason"))],
     )
 
 
 def _register(
-    session: PipelineSession, train: TrainingStep, evaluate: ProcessingStep, manifest_hash: JsonGet
+    session: PipelineSession, refit: TrainingStep, evaluate: ProcessingStep, manifest_hash: JsonGet
 ) -> ModelStep:
     builder = ModelBuilder(
         image_uri="${TrainingImage}",
-        s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
+        s3_model_data_url=refit.properties.ModelArtifacts.S3ModelArtifacts,
         role_arn=TRAINING_ROLE,
         sagemaker_session=session,
         env_vars={"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"},

@@ -120,6 +120,7 @@ class PeerPolicy:
     peer: Peer
     worker: Worker
     gated: bool = False
+    fresh: bool = False
     _reference: Any = None
 
     def rules(self, rules: Rules) -> Rules:
@@ -146,7 +147,7 @@ class PeerPolicy:
         if self._reference is seen.version:
             return
         self._reference, schema = seen.version, seen.stream.schema
-        training = seen.stream.table(seen.stream.rows(seen.version.windows.training))
+        training = seen.stream.table(seen.stream.rows(seen.version.learned))
         columns = seen.version.unseen.predictions if self.peer.predictions else training
         about = options(schema, seen.stream.length, self.peer.share)
         try:

@@ -32,6 +32,7 @@ class Never:
 
     name: str = "never"
     gated: bool = False
+    fresh: bool = False
 
     def rules(self, rules: Rules) -> Rules:
         return rules
@@ -46,6 +47,7 @@ class Periodic:
 
     days: int
     gated: bool = False
+    fresh: bool = False
     _last: datetime | None = None
 
     @property
@@ -72,6 +74,7 @@ class Psi:
     name: str = "psi_0.2"
     share: float = 0.0
     gated: bool = False
+    fresh: bool = False
     _reference: Any = None
     _cells: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
@@ -91,7 +94,7 @@ class Psi:
         if self._reference is seen.version:
             return
         self._reference = seen.version
-        rows = seen.stream.table(seen.stream.rows(seen.version.windows.training))
+        rows = seen.stream.table(seen.stream.rows(seen.version.learned))
         for feature in seen.stream.schema.features:
             values = rows[feature.name]
             cut = _names(values) if feature.is_category else _intervals(values)
@@ -141,12 +144,15 @@ class Driftloop:
     labels: bool = True
     """False: as if no label ever came."""
     gated: bool = True
+    fresh: bool = False
     again: bool = True
     """Ask in every window in which an alarm stands, as the reconciler does, and not only when it is raised."""
     reports: list[DriftReport] = field(default_factory=list)
     _profiles: dict[tuple[str, Window], Profile] = field(default_factory=dict)
     _values: dict[str, list[float | None]] = field(default_factory=dict)
     _states: dict[str, State] = field(default_factory=dict)
+    _due: datetime | None = None
+    """When the schedule asks next."""
 
     def rules(self, rules: Rules) -> Rules:
         return rules
@@ -156,8 +162,23 @@ class Driftloop:
         self.reports.append(report)
         asking = [signal for signal in SIGNALS if signal in seen.stream.spec["retraining"]["on"]]
         asking = [signal for signal in asking if self._rings(seen, signal, SIGNALS[signal](report))]
+        if self._scheduled(seen):
+            asking.append("schedule")
         alarm = State.ALARM in self._states.values()
         return Judgement(alarm, Trigger(asking[0]) if asking else None, "; ".join(report.reasons))
+
+    def _scheduled(self, seen: Evidence) -> bool:
+        """True at fixed times from the first version on, as the model's schedule asks."""
+        every = seen.stream.spec["retraining"]["every"]
+        if every is None:
+            return False
+        period = timedelta(seconds=every)
+        due = self._due or seen.since + period
+        asks = due <= seen.window.end
+        while due <= seen.window.end:
+            due += period
+        self._due = due
+        return asks
 
     def _rings(self, seen: Evidence, signal: str, value: float | None) -> bool:
         """Move one alarm on; True if it asks for a retraining."""

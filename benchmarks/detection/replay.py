@@ -14,7 +14,7 @@ from benchmarks.detection.versions import Version, Workshop
 from driftloop.data.windows import Window, iso
 from driftloop.monitoring.statistics import Floats
 from driftloop.promotion.gate import Decision as GateDecision
-from driftloop.retraining.decision import MONTH, decide
+from driftloop.retraining.decision import LOOK_BACK, decide
 from driftloop.retraining.decision import Policy as Rules
 from driftloop.retraining.episode import Episode, Request, Status, Trigger, open_episode
 from pipelines.steps.step import StepError
@@ -66,7 +66,12 @@ class Policy(Protocol):
 
     @property
     def gated(self) -> bool:
-        """A challenger must beat the champion."""
+        """A challenger must beat the champion, and is refitted on the rows of the holdout once it has."""
+        ...
+
+    @property
+    def fresh(self) -> bool:
+        """Without a gate, versions are trained on the rows of the holdout, too."""
         ...
 
     def rules(self, rules: Rules) -> Rules:
@@ -109,7 +114,7 @@ def replay(
     """
     stream = workshop.stream
     rules = policy.rules(Rules.from_spec(stream.spec))
-    champion, since = workshop.train(first), first
+    champion, since = _ready(workshop, policy, workshop.train(first)), first
     before = champion
     history = History(np.full(len(stream), np.nan))
     for window in stream.windows(first) if windows is None else windows:
@@ -141,7 +146,7 @@ def _retrain(
     workshop: Workshop, policy: Policy, rules: Rules, history: History, champion: Version, request: Request
 ) -> Version | None:
     """The version that takes over, if one does."""
-    recent = [episode for episode in history.episodes if episode.opened_at > request.at - MONTH]
+    recent = [episode for episode in history.episodes if episode.opened_at > request.at - LOOK_BACK]
     decision = decide(rules, recent, request, request.at)
     if not decision.start:
         return None
@@ -156,11 +161,17 @@ def _attempt(
 ) -> tuple[Status, str, Version | None]:
     try:
         challenger = workshop.train(now)
-        if not policy.gated:
-            return Status.PROMOTED, "no gate", challenger
-        result = workshop.challenge(challenger, champion)
+        reason = "no gate"
+        if policy.gated:
+            result = workshop.challenge(challenger, champion)
+            if result.decision is not GateDecision.PROMOTE:
+                return Status.REJECTED, result.reason, None
+            reason = result.reason
+        return Status.PROMOTED, reason, _ready(workshop, policy, challenger)
     except (StepError, ValueError) as error:
         return Status.FAILED, str(error), None
-    if result.decision is GateDecision.PROMOTE:
-        return Status.PROMOTED, result.reason, challenger
-    return Status.REJECTED, result.reason, None
+
+
+def _ready(workshop: Workshop, policy: Policy, version: Version) -> Version:
+    """The version as it serves."""
+    return workshop.refit(version) if policy.gated or policy.fresh else version

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from driftloop.promotion.gate import GatePolicy, GateResult, compare
 from driftloop.retraining.decision import Policy, TrainingWindows, training_windows
 from pipelines.steps import fitting, inference, out_of_time
 from pipelines.steps.fitting import Trainer
+from pipelines.steps.holdout import unseen_part
 from pipelines.steps.inference import Predictor, score
 from pipelines.steps.out_of_time import OutOfTime, predict_out_of_time
+from pipelines.steps.refit import check, fit_all
 from pipelines.steps.step import StepError
 from pipelines.steps.validate import table_faults
 
@@ -34,6 +36,8 @@ class Version:
     """What training left behind."""
 
     windows: TrainingWindows
+    learned: Window
+    """Whose rows the predictor was fitted on: the training window, and the holdout once it is refitted."""
     predictor: Predictor
     unseen: OutOfTime
     """Out-of-time predictions of the training rows."""
@@ -56,6 +60,7 @@ class Workshop:
         self.stream = stream
         self._folder = folder
         self._versions: dict[TrainingWindows, Version] = {}
+        self._refitted: dict[TrainingWindows, Version] = {}
 
     def train(self, now: datetime) -> Version:
         """The version that a pipeline started now would train. Raises StepError where a step would fail."""
@@ -65,8 +70,14 @@ class Workshop:
         return self._versions[windows]
 
     def challenge(self, challenger: Version, champion: Version | None) -> GateResult:
-        """Both versions on the challenger's holdout, as the evaluation step compares them."""
-        rows = self.stream.table(self.stream.rows(challenger.windows.holdout))
+        """Both versions on the challenger's holdout, as the evaluation step compares them.
+
+        Raises StepError if the champion has learned from too much of it.
+        """
+        holdout = challenger.windows.holdout
+        rows = self.stream.table(self.stream.rows(holdout))
+        if champion is not None:
+            _, rows = unseen_part(self.stream.schema, holdout, rows, champion.learned.end)
         scores = [None if version is None else version.scores(rows) for version in (challenger, champion)]
         ours = scores[0]
         if ours is None:
@@ -74,6 +85,22 @@ class Workshop:
         dates = rows[self.stream.schema.time].astype("datetime64[D]")
         policy = GatePolicy.from_spec(self.stream.spec)
         return compare(rows[self.stream.schema.label], ours, scores[1], dates, rows, policy, challenger.rate)
+
+    def refit(self, version: Version) -> Version:
+        """The version as the pipeline registers it, once it has passed the gate. Raises StepError as the step does."""
+        if version.windows not in self._refitted:
+            self._refitted[version.windows] = self._refit(version)
+        return self._refitted[version.windows]
+
+    def _refit(self, version: Version) -> Version:
+        stream, windows = self.stream, version.windows
+        both = Window(windows.training.start, windows.holdout.end)
+        columns = stream.table(stream.rows(both))
+        predictor: Predictor = self._kept(
+            both, "refit", lambda: fit_all(stream.schema, columns, stream.spec["training"])
+        )
+        check(version.predictor, predictor, stream.table(stream.rows(windows.holdout)))
+        return replace(version, learned=both, predictor=predictor)
 
     def _train(self, windows: TrainingWindows) -> Version:
         stream, spec = self.stream, self.stream.spec
@@ -84,33 +111,39 @@ class Workshop:
             faults = [f"{name}: {fault}" for fault in table_faults(stream.schema, part, window, needed[name])]
             if faults:
                 raise StepError(*faults)
-        predictor, unseen = self._fitted(windows.training, columns)
+        predictor, unseen = self._kept(windows.training, "train", lambda: self._fitted(columns))
         try:
             baseline = build_baseline(
                 stream.schema, columns, unseen.predictions, unseen.importance, Windowing.from_spec(dict(spec))
             )
         except ValueError as error:
             raise StepError(f"no baseline can be made: {error}") from error
-        return Version(windows, predictor, unseen, baseline, float(columns[stream.schema.label].mean()))
+        rate = float(columns[stream.schema.label].mean())
+        return Version(windows, windows.training, predictor, unseen, baseline, rate)
 
-    def _fitted(self, window: Window, columns: Columns) -> tuple[Predictor, OutOfTime]:
-        path = None if self._folder is None else self._folder / f"{self._key(window)}.joblib"
-        if path is not None and path.exists():
-            kept: tuple[Predictor, OutOfTime] = joblib.load(path)
-            return kept
+    def _fitted(self, columns: Columns) -> tuple[Predictor, OutOfTime]:
         training = self.stream.spec["training"]
         trainer = Trainer(self.stream.schema, columns, training["hyperparameters"], training["seed"])
         unseen = predict_out_of_time(trainer, columns)
-        fitted = trainer.fit(np.ones(len(columns[self.stream.schema.id]), dtype=bool)), unseen
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            joblib.dump(fitted, path)
+        return trainer.fit_all(), unseen
+
+    def _kept(self, window: Window, step: str, fit: Callable[[], Any]) -> Any:
+        """What a step fits on a window, from the folder if it is there."""
+        if self._folder is None:
+            return fit()
+        path = self._folder / f"{self._key(window, step)}.joblib"
+        if path.exists():
+            return joblib.load(path)
+        fitted = fit()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        joblib.dump(fitted, path)
         return fitted
 
-    def _key(self, window: Window) -> str:
+    def _key(self, window: Window, step: str) -> str:
         """Hash of all that a fit depends on."""
         what = (
             self.stream.digest,
+            step,
             iso(window.start),
             iso(window.end),
             sklearn.__version__,

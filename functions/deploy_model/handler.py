@@ -19,7 +19,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of decisions."""
     settings = wiring.settings()
     deployer = Deployer(
-        wiring.models(), wiring.ledger(), wiring.hosting(), wiring.CLOCK, settings.live_bucket, settings.kms_key_arn
+        wiring.models(),
+        wiring.ledger(),
+        wiring.hosting(),
+        wiring.announcer(),
+        wiring.CLOCK,
+        settings.live_bucket,
+        settings.kms_key_arn,
     )
 
     def handle(record: batch.Record) -> str:

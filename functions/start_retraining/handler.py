@@ -17,7 +17,7 @@ logger = Logger(service="start_retraining")
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of requests."""
-    starter = Starter(wiring.models(), wiring.ledger(), wiring.pipelines(), wiring.notifier(), wiring.CLOCK)
+    starter = Starter(wiring.models(), wiring.ledger(), wiring.pipelines(), wiring.announcer(), wiring.CLOCK)
 
     def handle(record: batch.Record) -> str:
         request = parse_request(record)

@@ -17,7 +17,7 @@ logger = Logger(service="track_episode")
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of pipeline events."""
-    tracker = Tracker(wiring.ledger(), wiring.pipelines(), wiring.notifier(), wiring.CLOCK)
+    tracker = Tracker(wiring.ledger(), wiring.pipelines(), wiring.announcer(), wiring.CLOCK)
 
     def handle(record: batch.Record) -> str:
         change = parse_body(PipelineStatusChange, record).detail

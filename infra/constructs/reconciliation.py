@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from constructs import Construct
 
 from driftloop.names import PREFIX
 from infra import references as ref
+from infra.constructs.model_schedules import rate
 from infra.constructs.timed_message import timed_message
 from infra.references import arn
 
+PERIOD = timedelta(hours=1)
+"""What events bring about within minutes is repaired within the next of these."""
+
 
 class Reconciliation(Construct):
-    """Every hour: what events bring about within minutes is repaired within the next."""
+    """One schedule for all models."""
 
     def __init__(self, scope: Construct, id: str) -> None:  # noqa: A002
         super().__init__(scope, id)
@@ -19,7 +25,7 @@ class Reconciliation(Construct):
             self,
             "Schedule",
             name=f"{PREFIX}-reconcile",
-            expression="rate(1 hour)",
+            expression=rate(PERIOD),
             target=arn("lambda", f"function:{ref.function('reconcile')}"),
             message={},
             dead_letters="reconciliation",

@@ -23,6 +23,7 @@ from infra.constructs.profile_job import ProfileJob
 from infra.constructs.retraining_pipeline import RetrainingPipeline
 from infra.constructs.training_image import TrainingImage
 from infra.packaging import UNPUBLISHED
+from infra.revision import training_revision
 
 
 class ModelStack(Stack):
@@ -61,6 +62,7 @@ class ModelStack(Stack):
                 "endpoint": names.base,
                 "serving_role_arn": roles.serving.arn,
                 "serving_image": self._image.uri,
+                "revision": training_revision(self._code.asset_hash, spec.compiled()),
             },
         )
         # Deleted in the opposite order: first what the loop deployed, then the roles and the group that it needs.

@@ -19,6 +19,7 @@ from infra.constructs.loop_function import LoopFunction
 from infra.constructs.notifications import Notifications
 from infra.constructs.overview import Overview
 from infra.constructs.platform_rules import PlatformRules
+from infra.constructs.reconciler_watch import ReconcilerWatch
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.scheduler_role import SchedulerRole
 from infra.constructs.work_queue import WorkQueue
@@ -68,9 +69,13 @@ class PlatformStack(Stack):
             )
         PlatformRules(self, "Rules")
         role = SchedulerRole(self, "Scheduler", key.key_arn)
-        Reconciliation(self, "Reconciliation").node.add_dependency(role)
+        reconciliation = Reconciliation(self, "Reconciliation")
+        reconciliation.node.add_dependency(role)
+        watch = ReconcilerWatch(self, "ReconcilerWatch", topic)
+        # Until its first run it is taken for silent: let that come soon.
+        watch.node.add_dependency(reconciliation)
         letters = [*(queue.dead_letters for queue in queues.values()), *failures.values()]
-        Overview(self, "Overview", [letter.alarm for letter in letters])
+        Overview(self, "Overview", [*watch.alarms, *(letter.alarm for letter in letters)])
 
     def _connect(self, buckets: DataBuckets, queues: dict[str, WorkQueue]) -> None:
         arrivals = {"capture/": queues["capture"], "labels/": queues["labels"]}

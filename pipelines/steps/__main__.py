@@ -1,11 +1,11 @@
-"""Run one step: ``python <zip or -m pipelines.steps> prepare|validate|train|evaluate --help``."""
+"""Run one step: ``python <zip or -m pipelines.steps> prepare|validate|train|evaluate|refit --help``."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
-STEPS = ("prepare", "validate", "train", "evaluate")
+STEPS = ("prepare", "validate", "train", "evaluate", "refit")
 
 
 def main(argv: list[str]) -> int:

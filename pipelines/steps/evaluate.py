@@ -6,23 +6,23 @@ import argparse
 import json
 import tempfile
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import numpy as np
 
-from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Schema
-from driftloop.data.tables import ROWS, read_table
-from driftloop.data.windows import iso
+from driftloop.data.windows import Window, iso
 from driftloop.monitoring.statistics import Floats, auc, log_loss
 from driftloop.promotion.gate import GatePolicy, GateResult, compare
-from pipelines.steps.archive import ARCHIVE, BASELINE, TRAINING, extract
+from pipelines.steps.archive import ARCHIVE, BASELINE, extract
 from pipelines.steps.champion import ServingModel, download, find_champion
+from pipelines.steps.holdout import unseen_part
 from pipelines.steps.inference import Predictor, model_fn, score
+from pipelines.steps.record import read_record, window_of
 from pipelines.steps.region import region
+from pipelines.steps.rows import read_rows
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
 
 EVALUATION = "evaluation.json"
@@ -47,21 +47,21 @@ def evaluate(args: argparse.Namespace) -> None:
     """Score, compare, write. Raises StepError."""
     spec = read_spec(args.spec)
     schema = Schema.from_spec(spec)
-    try:
-        rows = read_table(schema, only_file(args.holdout, ROWS))
-    except BadRowError as error:
-        raise StepError(f"{args.holdout / ROWS}: {error}") from error
+    holdout, rows = Window(args.window_end, args.holdout_end), read_rows(schema, args.holdout)
     serving = find_champion(boto3.client("sagemaker", region_name=region()), args.endpoint)
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         extract(only_file(args.model, ARCHIVE), place / "challenger", "the challenger's archive")
-        challenger = _score(place / "challenger", rows, args.window_end, "challenger")
+        record = _unbiased(place / "challenger", holdout)
         champion = None
         if serving is not None:
             s3 = boto3.client("s3", region_name=region())
             extract(download(s3, serving.model_data_url), place / "champion", serving.model_data_url)
-            champion = _score(place / "champion", rows, args.window_end, "champion")
-        rate = float(_training(place / "challenger", "challenger")["positive_rate"])
+            learned = window_of(read_record(place / "champion", "champion"))
+            holdout, rows = unseen_part(schema, holdout, rows, learned.end)
+            champion = _score(place / "champion", rows, "champion")
+        challenger = _score(place / "challenger", rows, "challenger")
+        rate = float(record["positive_rate"])
         result = compare(
             rows[schema.label], challenger, champion, rows[schema.time].astype("datetime64[D]"), rows,
             GatePolicy.from_spec(spec), rate,
@@ -69,20 +69,26 @@ def evaluate(args: argparse.Namespace) -> None:
         baseline = (place / "challenger" / BASELINE).read_bytes()
     say(f"evaluate: {result.decision}: {result.reason}")
     evaluation = _evaluation(spec, rows[schema.label], challenger, champion, serving, rate, result)
-    evaluation["holdout"] = {"start": iso(args.window_end), "end": iso(args.holdout_end)}
+    evaluation["holdout"] = {"start": iso(holdout.start), "end": iso(holdout.end)}
     args.evaluation.mkdir(parents=True, exist_ok=True)
     (args.evaluation / EVALUATION).write_text(json.dumps(evaluation, indent=1))
     (args.evaluation / BASELINE).write_bytes(baseline)
 
 
-def _score(folder: Path, rows: Columns, holdout_start: datetime, who: str) -> Floats:
-    """Scores of one version. Raises StepError if it was trained on rows of the holdout."""
-    end = datetime.fromisoformat(_training(folder, who)["windows"]["training"]["end"])
-    if end > holdout_start:
+def _unbiased(folder: Path, holdout: Window) -> dict[str, Any]:
+    """The challenger's record. Raises StepError if it was trained on rows of the holdout."""
+    record = read_record(folder, "challenger")
+    end = window_of(record).end
+    if end > holdout.start:
         raise StepError(
-            f"the {who} was trained on rows up to {iso(end)} and the holdout starts at {iso(holdout_start)}: scores on "
-            "rows that a version has learned from cannot be compared; use more recent windows"
+            f"the challenger was trained on rows up to {iso(end)} and the holdout starts at {iso(holdout.start)}: scores "
+            "on rows that a version has learned from say nothing"
         )
+    return record
+
+
+def _score(folder: Path, rows: Columns, who: str) -> Floats:
+    """Scores of one version."""
     predictor = model_fn(str(folder))
     scores = score(predictor, _as_known_to(predictor, rows, who))
     say(f"evaluate: {who} scored {len(scores)} rows")
@@ -99,14 +105,6 @@ def _as_known_to(predictor: Predictor, rows: Columns, who: str) -> Columns:
             empty = "" if feature.is_category else np.nan
             table[feature.name] = np.full(len(next(iter(rows.values()))), empty, dtype=object if empty == "" else float)
     return table
-
-
-def _training(folder: Path, who: str) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads((folder / TRAINING).read_bytes())
-    except (OSError, ValueError) as error:
-        raise StepError(f"the {who}'s archive has no {TRAINING} that can be read: {error}") from error
-    return record
 
 
 def _evaluation(

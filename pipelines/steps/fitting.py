@@ -72,3 +72,7 @@ class Trainer:
         except ValueError as error:
             raise StepError(f"training failed: {error}") from error
         return Predictor(self.schema, classifier, self.categories)
+
+    def fit_all(self) -> Predictor:
+        """Fit on all rows. Raises StepError as ``fit`` does."""
+        return self.fit(np.ones(len(self._labels), dtype=bool))

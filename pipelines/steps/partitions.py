@@ -43,9 +43,9 @@ class OneModel:
         base = ModelNames(name).base
         return Model(name, self.spec, Resources(base, base, base, serving_role_arn="", serving_image=""))
 
-    def names(self) -> list[str]:
+    def all(self) -> tuple[list[Model], dict[str, str]]:
         """The one model."""
-        return [self.spec["name"]]
+        return [self.get(self.spec["name"])], {}
 
 
 @dataclass(frozen=True)

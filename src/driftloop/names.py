@@ -23,6 +23,9 @@ class Metric:
     ROWS_QUARANTINED = "RowsQuarantined"
     LABELS_JOINED = "LabelsJoined"
     LABELS_QUARANTINED = "LabelsQuarantined"
+    # Of the reconciler over all models; the dimension is ``Function``.
+    MODELS_RECONCILED = "ModelsReconciled"
+    MODELS_FAILED = "ModelsNotReconciled"
 
 
 @dataclass(frozen=True)

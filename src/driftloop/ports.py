@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from driftloop.data.schema import Schema
 from driftloop.retraining.episode import Episode, Status
+from driftloop.retraining.evidence import Pause, Watch
 
 
 class DriftloopError(Exception):
@@ -44,6 +45,8 @@ class Resources:
     endpoint: str
     serving_role_arn: str
     serving_image: str
+    revision: str = ""
+    """Hash of the code and settings that training depends on."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class Models(Protocol):
         """One model. Raises NotFoundError."""
         ...
 
-    def names(self) -> list[str]:
-        """All deployed models, sorted."""
+    def all(self) -> tuple[list[Model], dict[str, str]]:
+        """All deployed models, sorted by name; and of those that cannot be read, name -> why."""
         ...
 
 
@@ -96,6 +99,24 @@ class Deployment:
     started_at: datetime
     phase: str
     """``prepared`` until the endpoint has been told, then ``updating``, at the end ``done`` or ``rolled_back``."""
+    endpoint_modified: datetime | None = None
+    """When the endpoint had last changed before this rollout: what tells an endpoint that was told and came back from
+    one that was never told."""
+
+    @property
+    def is_open(self) -> bool:
+        """True until the rollout has ended, well or not."""
+        return self.phase in ("prepared", "updating")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is under way for one model."""
+
+    episode: Episode | None = None
+    """The one that holds the lease."""
+    deployment: Deployment | None = None
+    """A rollout that has not ended, of that episode or of a version that somebody trained by hand."""
 
 
 class Ledger(Protocol):
@@ -128,8 +149,8 @@ class Ledger(Protocol):
         """Episodes opened at or after a time, oldest first."""
         ...
 
-    def running(self, model: str) -> Episode | None:
-        """The episode that holds the model's lease, if any. No more reads, however long the history."""
+    def busy(self, models: Sequence[str]) -> dict[str, Work]:
+        """Model -> what is under way; idle models are not in it. Reads do not grow with the history."""
         ...
 
     def claim(self, episode: Episode, now: datetime) -> bool:
@@ -150,8 +171,24 @@ class Ledger(Protocol):
         """
         ...
 
+    def pause(self, model: str) -> Pause | None:
+        """Who stopped retraining, if anybody did."""
+        ...
+
+    def set_pause(self, model: str, pause: Pause | None) -> None:
+        """Stop retraining, or let it go on."""
+        ...
+
+    def watch(self, model: str) -> Watch | None:
+        """What monitoring saw last, if it saw anything."""
+        ...
+
+    def set_watch(self, model: str, watch: Watch) -> None:
+        """Record what monitoring saw."""
+        ...
+
     def forget(self, model: str) -> None:
-        """Delete a model's champion, deployment and lease, all or none; its episodes stay. Can be repeated."""
+        """Delete what is kept of a model but its episodes, all or none. Can be repeated."""
         ...
 
 
@@ -209,6 +246,14 @@ class Alarms(Protocol):
         ...
 
 
+class Events(Protocol):
+    """The event bus, where others may listen."""
+
+    def put(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Put one event of the kit."""
+        ...
+
+
 class Notifier(Protocol):
     """Tells people."""
 
@@ -241,6 +286,8 @@ class EndpointState:
     status: str
     config: str
     failure: str
+    modified: datetime | None = None
+    """When it last changed; only compared with what was read before, as clocks differ."""
 
 
 @dataclass(frozen=True)
@@ -281,8 +328,8 @@ class Hosting(Protocol):
         """One package version. Raises NotFoundError."""
         ...
 
-    def newest(self, group: str) -> Package | None:
-        """The version that was registered last; None if there is none."""
+    def of_episode(self, group: str, episode_id: str) -> Package | None:
+        """The version that an episode registered, if it is among the latest ten of the group."""
         ...
 
     def endpoint(self, name: str) -> EndpointState | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -27,8 +28,8 @@ from driftloop.ports import (
     ServingPlan,
     TerminalError,
 )
+from driftloop.simulation.fakes import FakeHosting
 from tests.contract.conftest import BOTH
-from tests.fakes import FakeHosting
 from tests.fakes import examples as ex
 
 CONFIG = f"{ex.BASE}-v1"
@@ -79,8 +80,9 @@ class TestHosting:
         with pytest.raises(NotFoundError, match="does not exist"):
             hosting.package(f"{ex.GROUP_ARN}/9")
 
-    def test_the_newest_version(self, hosting: Hosting, package: Package) -> None:
-        assert hosting.newest(ex.BASE) == package
+    def test_the_version_of_an_episode(self, hosting: Hosting, package: Package) -> None:
+        assert hosting.of_episode(ex.BASE, package.properties["episode_id"]) == package
+        assert hosting.of_episode(ex.BASE, "another") is None
 
     def test_no_endpoint(self, hosting: Hosting) -> None:
         assert hosting.endpoint(ex.BASE) is None
@@ -204,13 +206,14 @@ def test_no_permission_is_not_absence(operation: str, package: Package) -> None:
 def test_a_silent_rollback_is_in_the_state() -> None:
     sagemaker = boto3.client("sagemaker")
     stubber = Stubber(sagemaker)
+    state = EndpointState("InService", "old", "alarm", ex.START + timedelta(hours=1))
     answer = {
         "EndpointName": ex.BASE, "EndpointArn": "arn:aws:sagemaker:eu-central-1:1:endpoint/x", "EndpointConfigName": "old",
-        "EndpointStatus": "InService", "FailureReason": "alarm", "CreationTime": 0, "LastModifiedTime": 0,
+        "EndpointStatus": "InService", "FailureReason": "alarm", "CreationTime": ex.START, "LastModifiedTime": ex.START + timedelta(hours=1),
     }  # fmt: skip
     stubber.add_response("describe_endpoint", answer)
     with stubber:
-        assert SageMakerHosting(sagemaker).endpoint(ex.BASE) == EndpointState("InService", "old", "alarm")
+        assert SageMakerHosting(sagemaker).endpoint(ex.BASE) == state
 
 
 class TestRemoval:

@@ -9,8 +9,8 @@ import pytest
 
 from driftloop.aws.objects import S3Objects, parse_uri
 from driftloop.ports import NotFoundError, Objects
+from driftloop.simulation.fakes import FakeObjects
 from tests.contract.conftest import BOTH
-from tests.fakes import FakeObjects
 
 BUCKET = "live-bucket"
 

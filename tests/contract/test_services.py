@@ -16,18 +16,18 @@ from driftloop.aws.models import SsmModels
 from driftloop.aws.notifier import SnsNotifier
 from driftloop.aws.pipelines import SageMakerPipelines
 from driftloop.ports import Alarms, Models, NotFoundError, Notifier, Pipelines, RetryableError, TerminalError
+from driftloop.simulation.fakes import FakeAlarms, FakeModels, FakeNotifier, FakePipelines
 from tests.contract.conftest import BOTH
-from tests.fakes import FakeAlarms, FakeModels, FakeNotifier, FakePipelines
 from tests.fakes import examples as ex
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/driftloop-late-train/execution/abcdef123456"
 
 
-def put_parameter(ssm: Any, **parts: Any) -> None:
+def put_parameter(ssm: Any, name: str = ex.NAME, **parts: Any) -> None:
     """What a model's stack writes."""
-    resources = vars(ex.model().resources)
-    value = json.dumps({"spec": ex.spec(**parts), "resources": resources})
-    ssm.put_parameter(Name=f"/driftloop/models/{ex.NAME}", Value=value, Type="String", Overwrite=True)
+    resources = vars(ex.model(name).resources)
+    value = json.dumps({"spec": ex.spec(name=name, **parts), "resources": resources})
+    ssm.put_parameter(Name=f"/driftloop/models/{name}", Value=value, Type="String", Overwrite=True)
 
 
 @pytest.fixture
@@ -49,7 +49,31 @@ class TestModels:
             models.get("gone")
 
     def test_all_deployed_models(self, models: Models) -> None:
-        assert models.names() == [ex.NAME]
+        assert models.all() == ([ex.model()], {})
+
+
+@BOTH
+def test_all_models_are_found_by_name_however_many(kind: str, aws: Callable[[str], Any]) -> None:
+    names = [f"m{number:02d}" for number in range(25)]  # Parameter Store gives ten at a time
+    if kind == "aws":
+        aws("ssm").put_parameter(Name="/driftloop/settings", Value="not a model", Type="String")
+        for name in reversed(names):
+            put_parameter(aws("ssm"), name)
+    models: Models = FakeModels(*map(ex.model, reversed(names))) if kind == "fake" else SsmModels(aws("ssm"))
+    assert models.all() == ([ex.model(name) for name in names], {})
+
+
+@BOTH
+def test_where_nothing_is_deployed_there_are_no_models(kind: str, aws: Callable[[str], Any]) -> None:
+    models: Models = FakeModels() if kind == "fake" else SsmModels(aws("ssm"))
+    assert models.all() == ([], {})
+
+
+def test_a_model_of_an_older_stack_has_no_revision(aws: Callable[[str], Any]) -> None:
+    resources = {key: value for key, value in vars(ex.model().resources).items() if key != "revision"}
+    value = json.dumps({"spec": ex.spec(), "resources": resources})
+    aws("ssm").put_parameter(Name=f"/driftloop/models/{ex.NAME}", Value=value, Type="String")
+    assert SsmModels(aws("ssm")).get(ex.NAME).resources.revision == ""
 
 
 @BOTH

@@ -125,7 +125,7 @@ def test_no_role_has_managed_policies(platform: Template, flights: Template) -> 
         assert not template.of_type("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
 
 
-@pytest.mark.parametrize("service", ["sagemaker", "sns", "ssm"])
+@pytest.mark.parametrize("service", ["events", "sagemaker", "sns", "ssm"])
 def test_every_call_of_the_adapters_is_granted_to_some_function(service: str) -> None:
     granted = {action for function in FUNCTIONS for grant in function.grants for action in grant.actions}
     source = "\n".join(path.read_text() for path in sorted((LIBRARY / "aws").glob("*.py")))
@@ -133,6 +133,41 @@ def test_every_call_of_the_adapters_is_granted_to_some_function(service: str) ->
     assert calls
     for call in calls:
         assert f"{service}:{''.join(part.title() for part in call.split('_'))}" in granted
+
+
+def test_every_kind_of_access_to_the_ledger_is_granted_to_some_function() -> None:
+    granted = {action for function in FUNCTIONS for grant in function.grants for action in grant.actions}
+    source = (LIBRARY / "aws" / "ledger.py").read_text()
+    calls = set(re.findall(r"self\._db\.([a-z_]+)\b", source)) - {"get_paginator", "transact_write_items"}
+    assert calls
+    for call in calls:
+        assert f"dynamodb:{''.join(part.title() for part in call.split('_'))}" in granted
+
+
+ANNOUNCERS = ("start_retraining", "track_episode", "deploy_model", "confirm_deployment", "reconcile")
+
+
+def test_events_go_to_the_accounts_own_bus_and_from_those_that_announce_only() -> None:
+    putters = {
+        function.name: [grant.resources for grant in function.grants if "events:PutEvents" in grant.actions]
+        for function in FUNCTIONS
+    }
+    assert {name for name, found in putters.items() if found} == set(ANNOUNCERS)
+    bus = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
+    assert all(putters[name] == [[bus]] for name in ANNOUNCERS)
+
+
+def test_whoever_announces_may_tell_people_too() -> None:
+    for function in FUNCTIONS:
+        if function.name in ANNOUNCERS:
+            assert any("sns:Publish" in grant.actions for grant in function.grants), function.name
+
+
+def test_detect_drift_writes_to_the_ledger_and_deletes_nothing(
+    everything: list[tuple[str, dict[str, Any]]],
+) -> None:
+    actions = {action for action, _ in allowed(everything, "Functiondetectdrift") if action.startswith("dynamodb:")}
+    assert actions == {"dynamodb:GetItem", "dynamodb:PutItem"}
 
 
 class TestGrant:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template as Assertions
 
 from driftloop.names import ModelNames
 from driftloop.ports import Resources
 from driftloop.spec import load_model
+from driftloop.spec.model import Retraining
+from infra.constructs.model_schedules import ModelSchedules
 from infra.rules.operations import MODEL_STACK_RESOURCES
 from tests.infra.rendering import Template
 
@@ -82,8 +88,15 @@ def test_each_window_is_judged_after_its_end(flights: Template, fraud: Template)
     assert quarterly["ScheduleExpression"] == "cron(30 0,6,12,18 * * ? *)"
 
 
-def test_scheduled_retraining_only_where_the_model_file_asks_for_it(flights: Template, fraud: Template) -> None:
-    assert len(flights.of_type("AWS::Scheduler::Schedule")) == 1
+def test_scheduled_retraining_only_where_the_model_file_asks_for_it(fraud: Template, two_models: Path) -> None:
+    never = load_model(two_models / "card_fraud" / "model.yaml").model_copy(update={"retraining": Retraining()})
+    stack = Stack(App(), "driftloop-card-fraud")
+    ModelSchedules(stack, "Schedules", never)
+    names = [
+        item["Name"]
+        for item in Template(dict(Assertions.from_stack(stack).to_json())).of_type("AWS::Scheduler::Schedule").values()
+    ]
+    assert names == ["driftloop-card-fraud-detect"]
     schedule = fraud.named("AWS::Scheduler::Schedule", "Name", "driftloop-card-fraud-retrain")
     assert schedule["ScheduleExpression"] == "rate(14 days)"
     assert json.loads(schedule["Target"]["Input"]) == {"model": "card_fraud", "trigger": "schedule"}
@@ -102,7 +115,8 @@ def test_functions_find_the_resources_of_the_model(flights: Template) -> None:
     (parameter,) = flights.of_type("AWS::SSM::Parameter").values()
     content = json.loads(parameter["Value"])
     resources = Resources(**content["resources"])
-    assert resources == Resources(
+    assert re.fullmatch("[0-9a-f]{12}", resources.revision)
+    assert replace(resources, revision="") == Resources(
         pipeline="driftloop-flight-delay",
         group="driftloop-flight-delay",
         endpoint="driftloop-flight-delay",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from driftloop.aws.settings import Settings
+from driftloop.loop.track_episode import ENDED
+from driftloop.names import Metric
 from infra.function_catalog import FUNCTIONS
 from tests.infra.rendering import Template
 
 ARN = "arn:aws:{service}:eu-central-1:111122223333:{name}"
 TOPIC = ARN.format(service="sns", name="driftloop-notifications")
 WORK = {function.work.name: function for function in FUNCTIONS if function.work}
+_CAME, _DEAD = "Messages that came, per queue", "Dead letters"
 RETAINED = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key")
 
 
@@ -94,6 +98,48 @@ def test_all_models_are_looked_after_every_hour(platform: Template) -> None:
     assert schedule["Target"]["DeadLetterConfig"]["Arn"] == queue_arn("reconciliation-dlq")
 
 
+@pytest.mark.parametrize(
+    ("kind", "metric", "comparison", "missing"),
+    [
+        ("silent", Metric.MODELS_RECONCILED, "LessThanThreshold", "breaching"),
+        ("failing", Metric.MODELS_FAILED, "GreaterThanOrEqualToThreshold", "notBreaching"),
+    ],
+)
+def test_people_are_told_when_nobody_looks_after_the_models(
+    platform: Template, kind: str, metric: str, comparison: str, missing: str
+) -> None:
+    alarm = platform.named("AWS::CloudWatch::Alarm", "AlarmName", f"driftloop-reconcile-{kind}")
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("driftloop", metric, "Maximum")
+    assert alarm["Dimensions"] == [{"Name": "Function", "Value": "reconcile"}]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == (comparison, 1)
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3600, 3, 3)
+    assert alarm["TreatMissingData"] == missing
+    assert alarm["AlarmActions"][0].startswith("<NotificationsTopic")
+
+
+def test_silence_is_not_looked_for_before_the_first_run_is_scheduled(platform: Template) -> None:
+    resources = platform.content["Resources"]
+    (watch,) = [
+        item for item in resources.values() if item["Properties"].get("AlarmName") == "driftloop-reconcile-silent"
+    ]
+    waits_for = {resources[name]["Properties"].get("Name") for name in watch["DependsOn"]}
+    assert "driftloop-reconcile" in waits_for
+
+
+def test_the_dashboard_shows_every_queue_and_alarm_of_the_platform(platform: Template) -> None:
+    (dashboard,) = platform.of_type("AWS::CloudWatch::Dashboard").values()
+    widgets = {w["properties"]["title"]: w["properties"] for w in json.loads(dashboard["DashboardBody"])["widgets"]}
+    names = {item["QueueName"] for item in platform.of_type("AWS::SQS::Queue").values()}
+    shown = {title: {line[3] for line in widgets[title]["metrics"]} for title in (_CAME, _DEAD)}
+    assert shown[_CAME] | shown[_DEAD] == names
+    assert shown[_DEAD] == {name for name in names if name.endswith("-dlq")}
+    assert len(widgets["Alarms of the platform"]["alarms"]) == len(platform.of_type("AWS::CloudWatch::Alarm"))
+    reconciled = [line[:4] for line in widgets["Models that reconcile looked after"]["metrics"]]
+    assert reconciled == [
+        ["driftloop", name, "Function", "reconcile"] for name in (Metric.MODELS_RECONCILED, Metric.MODELS_FAILED)
+    ]
+
+
 def test_objects_arrive_in_the_queue_of_their_prefix(platform: Template) -> None:
     live = platform.named("AWS::S3::Bucket", "BucketName", "driftloop-live-111122223333-eu-central-1")
     routes = {
@@ -168,8 +214,6 @@ def test_events_reach_their_queue(platform: Template, rule: str, work: str, patt
 
 
 def test_tracking_ends_at_the_statuses_that_the_handler_takes_for_ends(platform: Template) -> None:
-    from functions.track_episode.handler import ENDED  # noqa: PLC0415
-
     rule = platform.named("AWS::Events::Rule", "Name", "driftloop-pipeline-ended")
     assert set(rule["EventPattern"]["detail"]["currentPipelineExecutionStatus"]) == ENDED
 

@@ -37,6 +37,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
         assert twin
         try:
             kit = Kit(twin)
+            kit.listen()
             kit.done("deploy", "--name", NAME, "-c", f"driftloop:models={models}")
             yield kit
         finally:

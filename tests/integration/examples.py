@@ -37,6 +37,7 @@ MODEL_FILES = {
         data: {id: ride, time: at, label: full, label_delay: 0s, features: {hour: integer}}
         training: {window: 10d, holdout: 3d, min_rows: 1000}
         monitoring: {smoothing: 1}
+        retraining: {budget: {per_day: 50, per_month: 50}}
         """,
 }
 
@@ -62,9 +63,9 @@ def trips(day: datetime, count: int, seed: int, flipped: bool = False) -> list[t
     return [(f"T{day:%m%d}-{i},{times[i]},{names[i]},{delays[i]},{cars[i]}", int(labels[i])) for i in range(count)]
 
 
-def train_history(flipped: bool = False) -> str:
-    """Twenty days of trips with their labels."""
-    midnight = BEGIN.replace(hour=0)
+def train_history(flipped: bool = False, end: datetime = BEGIN) -> str:
+    """Trips of the twenty days before a day, with their labels."""
+    midnight = end.replace(hour=0, minute=0, second=0)
     days = [midnight - timedelta(days=DAYS - number) for number in range(DAYS)]
     rows = [row for number, day in enumerate(days) for row in trips(day, PER_DAY, number, flipped)]
     return "\n".join([HEADER[TRAIN], *(f"{line},{label}" for line, label in rows)]) + "\n"

@@ -12,12 +12,15 @@ from click.testing import CliRunner, Result
 
 from driftloop.aws.ledger import DynamoLedger
 from driftloop.cli import main
-from driftloop.names import LEDGER_TABLE, NAMESPACE, ModelNames, bucket
+from driftloop.loop.announce import EPISODE_CHANGED, VERSION_CHANGED
+from driftloop.names import LEDGER_TABLE, NAMESPACE, PREFIX, ModelNames, bucket
 from driftloop.retraining.episode import Episode
 from driftloop.twin import deployment
 from driftloop.twin.lifecycle import Twin
 
 NAME = "integration"
+_LISTENER = "listener"
+"""Rule and queue of somebody else, who listens to the kit."""
 
 
 class Kit:
@@ -26,6 +29,7 @@ class Kit:
     def __init__(self, twin: Twin) -> None:
         self.twin = twin
         self.client = cache(partial(deployment.client, twin))
+        self._heard: list[dict[str, Any]] = []
 
     def run(self, *arguments: object) -> Result:
         """``driftloop ...`` with the twin's environment."""
@@ -121,6 +125,33 @@ class Kit:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
+
+    def listen(self) -> None:
+        """From now on the kit's events are kept for ``heard``."""
+        self.client("sqs").create_queue(QueueName=_LISTENER)
+        kinds = [EPISODE_CHANGED, VERSION_CHANGED]
+        pattern = json.dumps({"source": [PREFIX], "detail-type": kinds})
+        self.client("events").put_rule(Name=_LISTENER, EventPattern=pattern)
+        arn = f"arn:aws:sqs:{self.twin.region}:{self.twin.account}:{_LISTENER}"
+        self.client("events").put_targets(Rule=_LISTENER, Targets=[{"Id": "1", "Arn": arn}])
+
+    def heard(self, kind: str) -> list[dict[str, Any]]:
+        """Details of all events of a kind, oldest first."""
+        url = self.client("sqs").get_queue_url(QueueName=_LISTENER)["QueueUrl"]
+        while messages := self.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                self._heard.append(json.loads(message["Body"]))
+                self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [event["detail"] for event in self._heard if event["detail-type"] == kind]
+
+    def log(self, function: str) -> str:
+        """All that a function has written."""
+        pages = (
+            self.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{PREFIX}-{function.replace('_', '-')}")
+        )
+        return "\n".join(event["message"] for page in pages for event in page["events"])
 
     def executions(self, model: str) -> list[dict[str, Any]]:
         """Pipeline executions."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from driftloop.loop.announce import EPISODE_CHANGED
 from driftloop.names import ModelNames
 from driftloop.retraining.episode import Episode, Request, Status, Trigger, open_episode
 
@@ -30,8 +31,9 @@ def _reconciled(kit: Kit) -> dict[str, str]:
     content = answer["Payload"].read()
     assert "FunctionError" not in answer, content
     kit.settle()
-    done: dict[str, str] = json.loads(content)
-    return done
+    found: dict[str, dict[str, str]] = json.loads(content)
+    assert found["failed"] == {}
+    return found["done"]
 
 
 def _now(kit: Kit, episode: Episode) -> Episode:
@@ -50,6 +52,8 @@ def started(kit: Kit) -> Episode:
 
 def test_a_claim_that_was_never_started_is_started(kit: Kit, started: Episode) -> None:
     assert started.status is Status.FAILED
+    told = [event["status"] for event in kit.heard(EPISODE_CHANGED) if event["episode"] == started.id]
+    assert told == ["started", "failed"], "of the claim nobody told; reconcile and track_episode told of the rest"
     assert started.pipeline_execution_arn in {found["PipelineExecutionArn"] for found in kit.executions(TRAM)}
     assert _reconciled(kit) == {}
 
@@ -88,4 +92,5 @@ def test_a_decision_that_nobody_told_is_followed(kit: Kit) -> None:
     assert _now(kit, episode).status is Status.CANDIDATE, "its event was lost"
     assert _reconciled(kit) == {TRAM: f"{arn} is Rejected: said again"}
     assert _now(kit, episode).status is Status.REJECTED
+    assert [event["status"] for event in kit.heard(EPISODE_CHANGED) if event["episode"] == episode.id] == ["rejected"]
     kit.client("sagemaker").delete_model_package(ModelPackageName=arn)

@@ -109,6 +109,13 @@ def test_object_that_is_delivered_twice_counts_once(served: Kit, hostile: Put) -
     assert served.report(TRAIN, DAY)["rows"] == len(SENT) + len(PUT)
 
 
+def test_decisions_can_see_what_detect_drift_saw(served: Kit, hostile: Put) -> None:
+    watch = served.ledger.watch(TRAIN)
+    assert watch is not None
+    assert (watch.window_end, watch.version) == (NEXT, 1)
+    assert watch.verdict == served.report(TRAIN, DAY)["verdict"]
+
+
 def labels(pairs: Iterable[tuple[str, object]]) -> bytes:
     """A label object."""
     records = (

@@ -54,10 +54,12 @@ def test_steps_and_their_order():
         ("Train", "Training"),
         ("Evaluate", "Processing"),
         ("Gate", "Condition"),
+        ("Refit", "Training"),
         ("Register", "RegisterModel"),
         ("RejectChallenger", "Fail"),
     ]
     assert STEPS["Train"]["DependsOn"] == ["Validate"]
+    assert [step["Name"] for step in STEPS["Gate"]["Arguments"]["IfSteps"]] == ["Refit", "Register"]
     assert STEPS["Gate"]["Arguments"]["Conditions"][0]["RightValue"] == "promote"
 
 
@@ -107,7 +109,7 @@ def test_every_job_is_encrypted_and_bounded(name):
     assert resources["InstanceType"] == {"Get": "Parameters.InstanceType"}
     network = arguments.get("NetworkConfig", arguments)
     assert network["EnableInterContainerTrafficEncryption"] is True
-    assert network["EnableNetworkIsolation"] is (name in ("Validate", "Train"))
+    assert network["EnableNetworkIsolation"] is (name in ("Validate", "Train", "Refit"))
     assert arguments["StoppingCondition"] == {"MaxRuntimeInSeconds": {"Get": "Parameters.MaxRuntimeInSeconds"}}
     for output in ("OutputDataConfig", "ProcessingOutputConfig"):
         if output in arguments:
@@ -124,7 +126,8 @@ def test_only_prepare_may_read_live_data():
 @pytest.mark.parametrize("name", JOBS)
 def test_command_is_what_the_step_understands(name):
     entrypoint, arguments = _command(name)
-    folder = "/opt/ml/input/data/code" if name == "Train" else "/opt/ml/processing/input/code"
+    fits = JOBS[name]["Type"] == "Training"
+    folder = "/opt/ml/input/data/code" if fits else "/opt/ml/processing/input/code"
     assert entrypoint == ["python3", f"{folder}/${{CodeFile}}", name.lower()]
     assert all(len(value) <= 256 for value in (*entrypoint, *arguments) if isinstance(value, str))
     parser = import_module(f"pipelines.steps.{name.lower()}").parser()
@@ -176,8 +179,22 @@ def test_where_things_are_written():
         "manifest": ["s3://${CuratedBucket}", "datasets", *run, "manifest"],
         "evaluation": ["s3://${ArtifactBucket}", "evaluations", *run],
     }
-    model = JOBS["Train"]["Arguments"]["OutputDataConfig"]["S3OutputPath"]["Std:Join"]["Values"]
-    assert model == ["s3://${ArtifactBucket}", "models", *run]
+    for name in ("Train", "Refit"):
+        model = JOBS[name]["Arguments"]["OutputDataConfig"]["S3OutputPath"]["Std:Join"]["Values"]
+        assert model == ["s3://${ArtifactBucket}", "models", *run]
+
+
+def test_the_version_is_fitted_again_on_the_rows_that_the_gate_judged_on():
+    channels = JOBS["Refit"]["Arguments"]["InputDataConfig"]
+    sources = {channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in channels}
+    made = "Steps.Prepare.ProcessingOutputConfig.Outputs['{}'].S3Output.S3Uri"
+    assert sources == {
+        "code": "${CodeUri}",
+        "spec": "${SpecUri}",
+        "training": {"Get": made.format("training")},
+        "holdout": {"Get": made.format("holdout")},
+        "tested": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"},
+    }
 
 
 def test_registration():
@@ -186,7 +203,7 @@ def test_registration():
     assert container["Environment"] == {
         "SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"
     }  # fmt: skip
-    assert container["ModelDataUrl"] == {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}
+    assert container["ModelDataUrl"] == {"Get": "Steps.Refit.ModelArtifacts.S3ModelArtifacts"}
     assert arguments["ModelPackageGroupName"] == "${Base}"
     assert arguments["ModelApprovalStatus"] == {"Get": "Parameters.ApprovalStatus"}
     assert set(arguments["CustomerMetadataProperties"]) == {

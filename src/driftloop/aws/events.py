@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
 from driftloop.loop.sources import Source
 from driftloop.names import model_of_endpoint
 from driftloop.ports import TerminalError
+from driftloop.retraining.decision import ALARMS
 from driftloop.retraining.episode import Request, Trigger, alarm_cause
 
 Event = TypeVar("Event", bound=BaseModel)
@@ -30,7 +30,7 @@ class _Pascal(BaseModel):
 class _AlarmState(_Camel):
     value: str
     reason: str = ""
-    timestamp: datetime
+    timestamp: AwareDatetime
 
 
 class _AlarmDetail(_Camel):
@@ -49,8 +49,11 @@ class AlarmStateChange(BaseModel):
         if state.value != "ALARM":
             return None
         base, _, signal = self.detail.alarm_name.rpartition("-")
+        if signal not in ALARMS:
+            raise ValueError(f"{self.detail.alarm_name!r} is no alarm on drift or quality")
         cause = alarm_cause(self.detail.alarm_name, state.timestamp)
-        return Request(model_of_endpoint(base), Trigger(signal), cause, state.reason, state.timestamp)
+        by = f"alarm {self.detail.alarm_name}"
+        return Request(model_of_endpoint(base), Trigger(signal), cause, state.reason, state.timestamp, by)
 
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$", max_length=64)]
@@ -60,18 +63,20 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$", max_l
 class _RequestDetail(BaseModel):
     model: ModelName
     reason: str = Field("asked for by hand", max_length=1000)
+    by: str = Field("", max_length=200)
 
 
 class RetrainingRequested(BaseModel):
     """The kit's own event: anybody who may put events on the bus can ask for a retraining."""
 
     id: str
-    time: datetime
+    time: AwareDatetime
     detail: _RequestDetail
 
     def request(self) -> Request:
         """The retraining it asks for."""
-        return Request(self.detail.model, Trigger.MANUAL, self.id, self.detail.reason, self.time)
+        by = self.detail.by or "a person"
+        return Request(self.detail.model, Trigger.MANUAL, self.id, self.detail.reason, self.time, by)
 
 
 class ScheduledRequest(BaseModel):
@@ -79,11 +84,12 @@ class ScheduledRequest(BaseModel):
 
     model: ModelName
     trigger: Literal["schedule"]
-    time: datetime
+    time: AwareDatetime
 
     def request(self) -> Request:
         """The retraining it asks for."""
-        return Request(self.model, Trigger.SCHEDULE, self.time.isoformat(), "the model file's schedule", self.time)
+        reason = "the model file's schedule"
+        return Request(self.model, Trigger.SCHEDULE, self.time.isoformat(), reason, self.time, "schedule")
 
 
 class _PackageDetail(_Pascal):
@@ -122,6 +128,7 @@ def parse_request(record: Mapping[str, Any]) -> Request | None:
     """The retraining that an SQS record asks for; None if it asks for none. Raises TerminalError."""
     try:
         body = json.loads(record["body"])
+        _refuse_foreign(record, body)
         match body.get("detail-type"):
             case "CloudWatch Alarm State Change":
                 return AlarmStateChange.model_validate(body).request()
@@ -131,9 +138,18 @@ def parse_request(record: Mapping[str, Any]) -> Request | None:
                 sent = int(record["attributes"]["SentTimestamp"]) / 1000
                 return ScheduledRequest.model_validate({"time": sent, **body}).request()
             case other:
-                raise ValueError(f"detail-type {other!r} is not known here")
+                raise ValueError(f"detail-type {str(other)[:100]!r} is not known here")
     except (ValueError, ValidationError, AttributeError, KeyError) as error:
         raise TerminalError(f"not a retraining request: {error}") from error
+
+
+def _refuse_foreign(record: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+    """An event of another account or region is not about the models of this one, whatever their names."""
+    _, _, _, region, account, _ = record["eventSourceARN"].split(":")
+    for name, here in (("account", account), ("region", region)):
+        there = body.get(name, here)
+        if there != here:
+            raise ValueError(f"{name} {str(there)[:100]!r} is not this one, {here}")
 
 
 def parse_body(event: type[Event], record: Mapping[str, Any]) -> Event:

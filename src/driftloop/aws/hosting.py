@@ -62,12 +62,13 @@ class SageMakerHosting:
             approval_reason=found.get("ApprovalDescription", ""),
         )
 
-    def newest(self, group: str) -> Package | None:
-        """The version that was registered last; None if there is none."""
+    def of_episode(self, group: str, episode_id: str) -> Package | None:
+        """The version that an episode registered, if it is among the latest ten of the group."""
         found = self._sagemaker.list_model_packages(
-            ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
+            ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", MaxResults=10
         )["ModelPackageSummaryList"]
-        return self.package(found[0]["ModelPackageArn"]) if found else None
+        packages = (self.package(summary["ModelPackageArn"]) for summary in found)
+        return next((package for package in packages if package.properties.get("episode_id") == episode_id), None)
 
     def endpoint(self, name: str) -> EndpointState | None:
         """State of an endpoint; None if there is none."""
@@ -77,7 +78,12 @@ class SageMakerHosting:
             if is_missing(error):
                 return None
             raise
-        return EndpointState(found["EndpointStatus"], found["EndpointConfigName"], found.get("FailureReason", ""))
+        return EndpointState(
+            found["EndpointStatus"],
+            found["EndpointConfigName"],
+            found.get("FailureReason", ""),
+            found["LastModifiedTime"],
+        )
 
     def prepare(self, package: Package, plan: ServingPlan) -> None:
         """Create the SageMaker model and the endpoint configuration unless they exist."""

@@ -1,8 +1,9 @@
-"""DynamoDB as the Ledger port. One item collection per model: ``champion``, ``deployment``, ``lease`` and
-``episode#<opened>#<id>``, with ``id#<id>`` pointing at an episode by its id."""
+"""DynamoDB as the Ledger port. One item collection per model: ``champion``, ``deployment``, ``lease``, ``pause``, ``watch``
+and ``episode#<opened>#<id>``, with ``id#<id>`` pointing at an episode by its id."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,13 +11,18 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from driftloop.data.windows import iso
-from driftloop.ports import Champion, Deployment, RetryableError
+from driftloop.ports import Champion, Deployment, RetryableError, Work
 from driftloop.retraining.episode import Episode, Status
+from driftloop.retraining.evidence import Pause, Watch
 
 LEASE = timedelta(days=1)
 """A lease older than this belongs to something that died; training itself is limited to hours."""
 
+_KEYS = 100
+"""Items that one BatchGetItem takes."""
+
 _EPISODE, _CHAMPION, _DEPLOYMENT = TypeAdapter(Episode), TypeAdapter(Champion), TypeAdapter(Deployment)
+_PAUSE, _WATCH = TypeAdapter(Pause), TypeAdapter(Watch)
 
 
 class DynamoLedger:
@@ -74,10 +80,19 @@ class DynamoLedger:
         )
         return [_EPISODE.validate_json(item["content"]["S"]) for page in pages for item in page["Items"]]
 
-    def running(self, model: str) -> Episode | None:
-        """The episode that holds the model's lease, if any. No more reads, however long the history."""
-        episode_id = self._text(model, "lease")
-        return self.episode(model, episode_id) if episode_id else None
+    def busy(self, models: Sequence[str]) -> dict[str, Work]:
+        """Model -> what is under way; idle models are not in it. Reads do not grow with the history."""
+        leases: dict[str, str] = {}
+        deployments: dict[str, Deployment] = {}
+        keys = [(model, item) for model in models for item in ("lease", "deployment")]
+        for start in range(0, len(keys), _KEYS):
+            for model, item, text in self._texts(keys[start : start + _KEYS]):
+                if item == "lease":
+                    leases[model] = text
+                elif (deployment := _DEPLOYMENT.validate_json(text)).is_open:
+                    deployments[model] = deployment
+        found = {m: Work(self.episode(m, leases[m]) if m in leases else None, deployments.get(m)) for m in models}
+        return {model: work for model, work in found.items() if work != Work()}
 
     def claim(self, episode: Episode, now: datetime) -> bool:
         """Record a new episode and take the model's lease, both or neither."""
@@ -109,10 +124,41 @@ class DynamoLedger:
         # An expired lease may pass to another episode just now; then there is nothing to give back.
         return self._write([write, *release]) or (bool(release) and self._write([write]))
 
+    def pause(self, model: str) -> Pause | None:
+        """Who stopped retraining, if anybody did."""
+        text = self._text(model, "pause")
+        return _PAUSE.validate_json(text) if text else None
+
+    def set_pause(self, model: str, pause: Pause | None) -> None:
+        """Stop retraining, or let it go on."""
+        if pause is None:
+            self._db.delete_item(TableName=self._table, Key=_key(model, "pause"))
+        else:
+            self._db.put_item(TableName=self._table, Item=_item(model, "pause", _PAUSE.dump_json(pause)))
+
+    def watch(self, model: str) -> Watch | None:
+        """What monitoring saw last, if it saw anything."""
+        text = self._text(model, "watch")
+        return _WATCH.validate_json(text) if text else None
+
+    def set_watch(self, model: str, watch: Watch) -> None:
+        """Record what monitoring saw."""
+        self._db.put_item(TableName=self._table, Item=_item(model, "watch", _WATCH.dump_json(watch)))
+
     def forget(self, model: str) -> None:
-        """Delete a model's champion, deployment and lease, all or none; its episodes stay. Raises RetryableError."""
-        items = ("champion", "deployment", "lease")
+        """Delete what is kept of a model but its episodes, all or none. Raises RetryableError."""
+        items = ("champion", "deployment", "lease", "pause", "watch")
         self._write([{"Delete": {"TableName": self._table, "Key": _key(model, item)}} for item in items])
+
+    def _texts(self, keys: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+        """(model, item, content) of those items that are there."""
+        wanted: Mapping[str, Any] = {self._table: {"Keys": [_key(*key) for key in keys], "ConsistentRead": True}}
+        while wanted:
+            answer = self._db.batch_get_item(RequestItems=wanted)
+            for item in answer["Responses"].get(self._table, ()):
+                yield item["model"]["S"], item["item"]["S"], item["content"]["S"]
+            # What one call could not read for its size or rate.
+            wanted = answer.get("UnprocessedKeys") or {}
 
     def _release(self, episode: Episode) -> list[dict[str, Any]]:
         """The deletion of the lease that an ended episode still holds."""

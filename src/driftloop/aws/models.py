@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -31,11 +32,19 @@ class SsmModels:
             self._known[name] = now + self._seconds, model
         return model
 
-    def names(self) -> list[str]:
-        """All deployed models, sorted."""
+    def all(self) -> tuple[list[Model], dict[str, str]]:
+        """All deployed models, sorted by name; and of those that cannot be read, name -> why."""
         prefix = parameter_prefix()
         pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=prefix.rstrip("/"))
-        return sorted(item["Name"].removeprefix(prefix) for page in pages for item in page["Parameters"])
+        found = [(item["Name"].removeprefix(prefix), item["Value"]) for page in pages for item in page["Parameters"]]
+        models: list[Model] = []
+        unreadable: dict[str, str] = {}
+        for name, value in sorted(found):
+            try:
+                models.append(_model(name, value))
+            except (ValueError, LookupError, TypeError) as error:
+                unreadable[name] = f"{ModelNames(name).parameter} cannot be read: {type(error).__name__}: {error}"
+        return models, unreadable
 
     def _read(self, name: str) -> Model:
         parameter = ModelNames(name).parameter
@@ -45,5 +54,12 @@ class SsmModels:
             if error.response["Error"]["Code"] == "ParameterNotFound":
                 raise NotFoundError(f"model {name!r} is not deployed: no parameter {parameter}") from error
             raise
-        content = json.loads(value)
-        return Model(name, content["spec"], Resources(**content["resources"]))
+        return _model(name, value)
+
+
+def _model(name: str, value: str) -> Model:
+    content = json.loads(value)
+    known = {field.name for field in fields(Resources)}
+    # A newer stack may name more.
+    resources = {key: value for key, value in content["resources"].items() if key in known}
+    return Model(name, content["spec"], Resources(**resources))

@@ -7,6 +7,7 @@ from functools import cache
 from driftloop.aws.alarms import CloudWatchAlarms
 from driftloop.aws.clients import SystemClock, client
 from driftloop.aws.decisions import SqsDecisions
+from driftloop.aws.domain_events import EventBridgeEvents
 from driftloop.aws.hosting import SageMakerHosting
 from driftloop.aws.ledger import DynamoLedger
 from driftloop.aws.models import SsmModels
@@ -14,6 +15,7 @@ from driftloop.aws.notifier import SnsNotifier
 from driftloop.aws.objects import S3Objects
 from driftloop.aws.pipelines import SageMakerPipelines
 from driftloop.aws.settings import Settings
+from driftloop.loop.announce import Announcer
 
 CLOCK = SystemClock()
 
@@ -70,3 +72,9 @@ def decisions() -> SqsDecisions:
 def notifier() -> SnsNotifier:
     """The kit's topic."""
     return SnsNotifier(client("sns"), settings().topic_arn)
+
+
+@cache
+def announcer() -> Announcer:
+    """The kit's topic and the event bus."""
+    return Announcer(notifier(), EventBridgeEvents(client("events")))

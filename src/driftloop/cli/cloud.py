@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +20,15 @@ from driftloop.aws.objects import S3Objects
 from driftloop.names import LEDGER_TABLE, PREFIX, bucket
 from driftloop.ports import Model, NotFoundError
 from driftloop.spec.model import HINTS, NAME
+
+_PATIENCE = 5
+"""Seconds."""
+
+
+def check_name(name: str) -> None:
+    """Raises ClickException for what no model can be called."""
+    if not re.fullmatch(NAME, name):
+        raise click.ClickException(f"{name!r} cannot be the name of a model: write {HINTS[NAME]}")
 
 
 @dataclass(frozen=True)
@@ -35,9 +47,31 @@ class Cloud:
         return self.session.client(service)  # type: ignore[call-overload]
 
     @cached_property
+    def _identity(self) -> Mapping[str, str]:
+        identity: Mapping[str, str] = self.client("sts").get_caller_identity()
+        return identity
+
+    @property
     def account(self) -> str:
         """Number of the account; raises botocore's errors without credentials."""
-        return str(self.client("sts").get_caller_identity()["Account"])
+        return self._identity["Account"]
+
+    @property
+    def caller(self) -> str:
+        """ARN of whoever uses the command line."""
+        return self._identity["Arn"]
+
+    def now(self) -> datetime:
+        """Time where the model lives: a twin has its own."""
+        url = self._elsewhere
+        if url:
+            try:
+                request = urllib.request.Request(f"{url}/_driftloop/status", data=b"{}", method="POST")  # noqa: S310
+                with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310 - the caller's own AWS
+                    return datetime.fromisoformat(json.load(answer)["now"])
+            except (OSError, ValueError, KeyError, TypeError):
+                pass  # some other emulator, whose time is the machine's
+        return datetime.now(UTC)
 
     @property
     def region(self) -> str:
@@ -47,9 +81,14 @@ class Cloud:
     @property
     def place(self) -> str:
         """For people: which account this is."""
-        url = self.client("s3").meta.endpoint_url
-        elsewhere = "" if url.endswith((".amazonaws.com", ".amazonaws.com.cn")) else f" at {url}"
+        elsewhere = f" at {self._elsewhere}" if self._elsewhere else ""
         return f"account {self.account} in {self.region}{elsewhere}"
+
+    @property
+    def _elsewhere(self) -> str:
+        """Where the services are if they are not AWS's own."""
+        url = str(self.client("s3").meta.endpoint_url)
+        return "" if url.endswith((".amazonaws.com", ".amazonaws.com.cn")) else url
 
     def bucket(self, kind: str) -> str:
         """Name of the ``live``, ``curated`` or ``artifacts`` bucket."""
@@ -65,15 +104,18 @@ class Cloud:
         """Buckets."""
         return S3Objects(self.client("s3"))
 
+    @cached_property
+    def models(self) -> SsmModels:
+        """Deployed models."""
+        return SsmModels(self.client("ssm"))
+
     def model(self, name: str) -> Model:
         """A deployed model. Raises ClickException for any other name."""
-        if not re.fullmatch(NAME, name):
-            raise click.ClickException(f"{name!r} cannot be the name of a model: write {HINTS[NAME]}")
-        models = SsmModels(self.client("ssm"))
+        check_name(name)
         try:
-            return models.get(name)
+            return self.models.get(name)
         except NotFoundError:
-            there = ", ".join(models.names()) or "none; deploy the stacks first"
+            there = ", ".join(model.name for model in self.models.all()[0]) or "none; deploy the stacks first"
             raise click.ClickException(
                 f"no model {name!r} is deployed to {self.place}; deployed there: {there}"
             ) from None

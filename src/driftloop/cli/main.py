@@ -7,7 +7,18 @@ from types import FrameType
 
 import click
 
-from driftloop.cli import backfill, buckets, demonstration, history, reports, retraining, twins
+from driftloop.cli import (
+    backfill,
+    buckets,
+    dead_letters,
+    demonstration,
+    episodes,
+    explain,
+    history,
+    reports,
+    retraining,
+    twins,
+)
 from driftloop.cli.errors import PlainErrors
 
 
@@ -16,8 +27,8 @@ from driftloop.cli.errors import PlainErrors
 def main() -> None:
     """Keeps deployed models good, on AWS or on this machine.
 
-    history, report, retrain, episodes and empty-buckets work on the AWS that the environment names; `driftloop env` prints
-    the environment of a twin.
+    All but up, env, clock, deploy, down and demo work on the AWS that the environment names; `driftloop env` prints the
+    environment of a twin.
     """
     # A polite request to end takes the same way out as Ctrl-C, so nothing that was started stays behind.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -29,6 +40,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 for command in (
     twins.up, twins.env, twins.clock, twins.deploy, twins.down, demonstration.demo, history.history,
-    reports.report, retraining.retrain, retraining.episodes, backfill.backfill, buckets.empty_buckets,
+    reports.report, retraining.retrain, retraining.pause, retraining.resume, episodes.episodes, explain.explain,
+    dead_letters.dead_letters, backfill.backfill, buckets.empty_buckets,
 ):  # fmt: skip
     main.add_command(command)

@@ -9,7 +9,7 @@ from typing import Any
 
 from driftloop.demo.display import Display
 from driftloop.demo.stage import Stage
-from driftloop.names import report_prefix
+from driftloop.names import ModelNames, report_prefix
 from driftloop.retraining.episode import Episode, Status
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,8 +40,9 @@ class Chronicle:
 
     def alarms(self) -> list[dict[str, str]]:
         """Every change of an alarm of the model."""
-        transitions: list[dict[str, str]] = self._stage.twin.door("alarms")
-        return transitions
+        changes: list[dict[str, str]] = self._stage.twin.door("alarms")
+        base = ModelNames(self._stage.model).base
+        return [change for change in changes if change["alarm"].startswith(f"{base}-")]
 
     def episodes(self) -> list[Episode]:
         """All episodes, oldest first."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from driftloop.loop.announce import Announcer
 from driftloop.names import model_of_endpoint
-from driftloop.ports import Champion, Clock, Deployment, EndpointState, Hosting, Ledger, Notifier
-from driftloop.retraining.episode import Status
+from driftloop.ports import Champion, Clock, Deployment, EndpointState, Hosting, Ledger
+from driftloop.retraining.episode import Episode, Status
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,14 @@ class Confirmer:
 
     ledger: Ledger
     hosting: Hosting
-    notifier: Notifier
+    announcer: Announcer
     clock: Clock
 
     def changed(self, endpoint: str) -> str:
         """Look at the endpoint as it is now, whatever the event said; says what was done."""
         model = model_of_endpoint(endpoint)
         deployment = self.ledger.deployment(model)
-        if deployment is None or deployment.phase not in ("prepared", "updating"):
+        if deployment is None or not deployment.is_open:
             return "no rollout is under way"
         state = self.hosting.endpoint(endpoint)
         if state and state.status == "InService" and state.config == deployment.config:
@@ -33,6 +34,19 @@ class Confirmer:
         fault = _fault(state)
         return self._undone(model, deployment, fault) if fault else f"version {deployment.version} is on its way"
 
+    def closed(self, deployment: Deployment, episode: Episode) -> str:
+        """The rollout has ended and its episode has not been told; says what was done."""
+        status = Status.PROMOTED if deployment.phase == "done" else Status.ROLLED_BACK
+        self._close(episode.model, deployment, status, f"version {deployment.version}: {deployment.phase}")
+        return f"episode {episode.id} was not told of the end of its rollout: {status}"
+
+    def abandoned(self, model: str, deployment: Deployment) -> str:
+        """A version was deleted before the endpoint heard of it; says what was done."""
+        reason = f"version {deployment.version} was deleted before the endpoint was told"
+        self._close(model, deployment, Status.ROLLED_BACK, reason)
+        self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"), deployment)
+        return reason
+
     def _done(self, model: str, deployment: Deployment) -> str:
         old = self.ledger.champion(model)
         if old is None or old.config != deployment.config:
@@ -40,7 +54,7 @@ class Confirmer:
         # Otherwise a delivery before this one has died here: what is left is to close the episode.
         self._close(model, deployment, Status.PROMOTED, f"version {deployment.version} serves")
         if self.ledger.set_deployment(model, replace(deployment, phase="done"), deployment):
-            self.notifier.publish(f"[driftloop] {model}: version {deployment.version} serves", deployment.package_arn)
+            self.announcer.serves(model, deployment.version, deployment.package_arn)
         return f"version {deployment.version} serves"
 
     def _promote(self, model: str, deployment: Deployment, old: Champion | None) -> None:
@@ -57,13 +71,15 @@ class Confirmer:
         self.hosting.reject(deployment.package_arn, reason)
         self._close(model, deployment, Status.ROLLED_BACK, reason)
         if self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"), deployment):
-            self.notifier.publish(f"[driftloop] {model}: version {deployment.version} rolled back", reason)
+            self.announcer.rolled_back(model, deployment.version, deployment.package_arn, reason)
         return f"version {deployment.version} rolled back: {reason}"
 
     def _close(self, model: str, deployment: Deployment, status: Status, outcome: str) -> None:
         episode = self.ledger.episode(model, deployment.episode_id) if deployment.episode_id else None
         if episode and episode.status is Status.ROLLING_OUT:
-            self.ledger.move(episode.moved(status, self.clock.now(), outcome), Status.ROLLING_OUT)
+            moved = episode.moved(status, self.clock.now(), outcome)
+            if self.ledger.move(moved, Status.ROLLING_OUT):
+                self.announcer.moved(moved)
 
 
 def _fault(state: EndpointState | None) -> str:

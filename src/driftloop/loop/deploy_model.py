@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
+from driftloop.loop.announce import Announcer
 from driftloop.names import ModelNames, model_of_endpoint
 from driftloop.ports import (
     Clock,
@@ -21,6 +23,11 @@ from driftloop.ports import (
 )
 from driftloop.retraining.episode import Episode, Status
 
+_AT_WORK = timedelta(minutes=2)
+"""For how long whoever recorded a rollout may still be about to tell the endpoint: longer than the function may run."""
+_UNDECIDED = (Status.STARTED, Status.CANDIDATE, Status.APPROVED)
+"""Statuses in which a decision about the version still counts."""
+
 
 @dataclass(frozen=True)
 class Deployer:
@@ -29,6 +36,7 @@ class Deployer:
     models: Models
     ledger: Ledger
     hosting: Hosting
+    announcer: Announcer
     clock: Clock
     live_bucket: str
     kms_key_arn: str
@@ -46,33 +54,72 @@ class Deployer:
         model = self.models.get(model_of_endpoint(package.group))
         champion = self.ledger.champion(model.name)
         if champion and champion.version >= package.version:
+            self._overtaken(model.name, package, champion.version)
             return f"version {package.version} is not newer than champion {champion.version}: nothing to do"
+        self._approve(model.name, package)
         running = self.ledger.deployment(model.name)
         if running and running.package_arn == package_arn and running.phase != "prepared":
             return f"version {package.version} is {running.phase} already: nothing to do"
         if running and running.phase == "updating":
             raise RetryableError(f"version {running.version} is still updating; version {package.version} has to wait")
-        return self._roll_out(model, package, running, self._endpoint(model, package))
+        state = self.hosting.endpoint(model.resources.endpoint)
+        if running and running.package_arn == package_arn and _was_told(running, state):
+            return self._told_before(model.name, running)
+        return self._roll_out(model, package, running, self._ready(model, package, state))
 
     def _rejected(self, package: Package) -> str:
         """End the version's episode if it waits for a decision, so that others may start.
 
-        A version that is being rolled out or has been rolled back is past that: its rejection was the loop's own, or
-        the rollout is for the alarms to stop.
+        A version that the endpoint knows of or that has been rolled back is past that: its rejection was the loop's
+        own, or the rollout is for the alarms to stop.
         """
         model, episode_id = model_of_endpoint(package.group), package.properties.get("episode_id", "")
-        episode = self._waiting(model, episode_id)
-        if episode is None:
-            return f"version {package.version} is Rejected and no episode waits for it: nothing to do"
         outcome = f"version {package.version} was rejected: {package.approval_reason or 'no reason given'}"
-        moved = replace(episode.moved(Status.REJECTED, self.clock.now(), outcome), model_package_arn=package.arn)
-        self._move(moved, episode.status)
+        episode = self._waiting(model, episode_id)
+        if episode is not None:
+            moved = replace(episode.moved(Status.REJECTED, self.clock.now(), outcome), model_package_arn=package.arn)
+            self._move(moved, episode.status)
+            return outcome
+        running = self.ledger.deployment(model)
+        if running and running.package_arn == package.arn and running.phase == "prepared":
+            return self._withdrawn(model, running, outcome)
+        return f"version {package.version} is Rejected and no episode waits for it: nothing to do"
+
+    def _told_before(self, model: str, running: Deployment) -> str:
+        """A delivery before this one died when it had told the endpoint, which may have come back since."""
+        self.ledger.set_deployment(model, replace(running, phase="updating"), running)
+        return f"the endpoint was told of version {running.version} before: what becomes of it decides"
+
+    def _withdrawn(self, model: str, running: Deployment, outcome: str) -> str:
+        """A rollout of which the endpoint has not heard is not begun any more."""
+        if self.clock.now() - running.started_at < _AT_WORK:
+            raise RetryableError(f"version {running.version} is being rolled out just now; its rejection has to wait")
+        if _was_told(running, self.hosting.endpoint(self.models.get(model).resources.endpoint)):
+            return self._told_before(model, running)
+        if not self.ledger.set_deployment(model, replace(running, phase="rolled_back"), running):
+            raise RetryableError(f"the rollout of version {running.version} moved just now")
+        episode = self.ledger.episode(model, running.episode_id) if running.episode_id else None
+        if episode and episode.status is Status.ROLLING_OUT:
+            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
         return outcome
 
-    def _endpoint(self, model: Model, package: Package) -> EndpointState | None:
+    def _overtaken(self, model: str, package: Package, champion: int) -> None:
+        """A newer version, of a run by hand, went first: nothing will be rolled out for the episode."""
+        episode_id = package.properties.get("episode_id", "")
+        episode = self.ledger.episode(model, episode_id) if episode_id else None
+        rollout = self.ledger.deployment(model)
+        if episode is None or (rollout and rollout.package_arn == package.arn):
+            return  # the end of its own rollout ends the episode
+        outcome = f"version {package.version} has to give way: version {champion} serves already"
+        if episode.status in _UNDECIDED:
+            moved = replace(episode.moved(Status.REJECTED, self.clock.now(), outcome), model_package_arn=package.arn)
+            self._move(moved, episode.status)
+        elif episode.status is Status.ROLLING_OUT:
+            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
+
+    def _ready(self, model: Model, package: Package, state: EndpointState | None) -> EndpointState | None:
         """The endpoint, ready for a rollout; None if it is to be created. Raises RetryableError while it is busy."""
         endpoint = model.resources.endpoint
-        state = self.hosting.endpoint(endpoint)
         if state and state.status == "Failed":
             # It serves nothing, and SageMaker allows no other operation on it.
             self.hosting.remove(endpoint)
@@ -83,34 +130,36 @@ class Deployer:
 
     def _roll_out(self, model: Model, package: Package, running: Deployment | None, state: EndpointState | None) -> str:
         endpoint, config = model.resources.endpoint, ModelNames(model.name).version(package.version)
-        deployment = self._record(model, package, config, running)
+        deployment = self._record(model, package, config, running, state)
         self.hosting.prepare(package, self._serving(model, config))
+        self._begin(model.name, deployment.episode_id)
         if state is None:
             self.hosting.create(endpoint, config)
-        elif state.config != config:  # else a delivery before this one has told it and died
+        else:
             self.hosting.update(endpoint, config, _rollout(model))
         # Only now may an InService endpoint on another configuration be taken for a rollback.
         self.ledger.set_deployment(model.name, replace(deployment, phase="updating"), deployment)
         return f"version {package.version} is being rolled out to {endpoint}"
 
-    def _record(self, model: Model, package: Package, config: str, running: Deployment | None) -> Deployment:
+    def _record(
+        self, model: Model, package: Package, config: str, running: Deployment | None, state: EndpointState | None
+    ) -> Deployment:
         if "baseline_uri" not in package.properties:
             raise TerminalError(f"{package.arn} has no baseline_uri: it was not registered by this pipeline")
         episode_id = package.properties.get("episode_id", "")
-        self._move_episode(model.name, episode_id, package.arn)
         deployment = Deployment(
             package.version, package.arn, package.properties["baseline_uri"], config, episode_id, self.clock.now(),
-            "prepared",
+            "prepared", state.modified if state else None,
         )  # fmt: skip
         if not self.ledger.set_deployment(model.name, deployment, running):
             raise RetryableError(f"another rollout of {model.name} came first; version {package.version} has to wait")
         return deployment
 
-    def _move_episode(self, model: str, episode_id: str, package_arn: str) -> None:
-        """To ``rolling_out``. Raises RetryableError if the start of its pipeline has not been recorded yet."""
-        episode = self._waiting(model, episode_id)
-        if episode:
-            moved = replace(episode.moved(Status.ROLLING_OUT, self.clock.now()), model_package_arn=package_arn)
+    def _approve(self, model: str, package: Package) -> None:
+        """Raises RetryableError if the start of the episode's pipeline has not been recorded yet."""
+        episode = self._waiting(model, package.properties.get("episode_id", ""))
+        if episode and episode.status is not Status.APPROVED:
+            moved = replace(episode.moved(Status.APPROVED, self.clock.now()), model_package_arn=package.arn)
             self._move(moved, episode.status)
 
     def _waiting(self, model: str, episode_id: str) -> Episode | None:
@@ -121,11 +170,17 @@ class Deployer:
         episode = self.ledger.episode(model, episode_id) if episode_id else None
         if episode and episode.status is Status.REQUESTED:
             raise RetryableError(f"the start of episode {episode_id} is not recorded yet")
-        return episode if episode and episode.status in (Status.STARTED, Status.CANDIDATE) else None
+        return episode if episode and episode.status in _UNDECIDED else None
+
+    def _begin(self, model: str, episode_id: str) -> None:
+        episode = self.ledger.episode(model, episode_id) if episode_id else None
+        if episode and episode.status is Status.APPROVED:
+            self._move(episode.moved(Status.ROLLING_OUT, self.clock.now()), Status.APPROVED)
 
     def _move(self, moved: Episode, expected: Status) -> None:
         if not self.ledger.move(moved, expected):
             raise RetryableError(f"episode {moved.id} moved just now; the next delivery will see it")
+        self.announcer.moved(moved)
 
     def _serving(self, model: Model, config: str) -> ServingPlan:
         serving = model.spec["serving"]
@@ -138,6 +193,11 @@ class Deployer:
             capture_percent=round(serving["capture"] * 100),
             kms_key_arn=self.kms_key_arn,
         )
+
+
+def _was_told(running: Deployment, state: EndpointState | None) -> bool:
+    """True if the endpoint has changed since a rollout was recorded, which nothing but the rollout makes it do."""
+    return state is not None and state.modified != running.endpoint_modified
 
 
 def _rollout(model: Model) -> RolloutPlan:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.parsing import BadRowError
 from driftloop.data.rows import concatenate, latest_upload, read_outcomes
 from driftloop.data.schema import Columns, Schema
@@ -21,6 +21,8 @@ from driftloop.monitoring.profile import Profile, merge
 from driftloop.monitoring.report import DriftReport, Verdict, WindowQuality
 from driftloop.names import report_prefix
 from driftloop.ports import Ledger, Model, Models, NotFoundError, Notifier, Objects, TerminalError
+from driftloop.retraining.decision import LOOK_BACK
+from driftloop.retraining.evidence import Watch
 
 Bundle = dict[str, dict[str, Profile]]
 """Capture object -> hour -> profile: what one file of shards holds."""
@@ -72,10 +74,20 @@ class Detector:
             smoothing=smoothing,
         )
         report = replace(report, restated=restated)
+        self._remember(report)
         self._tell(report, Window(window.start - length, window.start))
         content = json.dumps(report.to_dict(), sort_keys=True).encode()
         self.objects.write(self.live_bucket, _report_key(name, window), content)
         return report
+
+    def _remember(self, report: DriftReport) -> None:
+        """What decisions about retraining look at."""
+        before = self.ledger.watch(report.model)
+        known = dict(before.labelled) if before else {}
+        known |= {quality.window.start: quality.outcomes.total for quality in report.restated}
+        kept = {start: rows for start, rows in known.items() if start > report.window.end - LOOK_BACK}
+        watch = Watch(report.window.end, report.version, str(report.verdict), tuple(report.reasons), kept)
+        self.ledger.set_watch(report.model, watch)
 
     def _tell(self, report: DriftReport, before: Window) -> None:
         """Tell people that a feed has broken: when it breaks, not in every window that it stays so."""

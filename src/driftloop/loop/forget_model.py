@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftloop.ports import Clock, Ledger
-from driftloop.retraining.decision import MONTH
+from driftloop.retraining.decision import LOOK_BACK
 from driftloop.retraining.episode import Status
 
 
@@ -22,7 +22,7 @@ class Forgetter:
         Versions are numbered from 1 again once the model is deployed again, so no champion may be left that is newer.
         """
         now = self.clock.now()
-        for episode in self.ledger.episodes(model, now - MONTH):
+        for episode in self.ledger.episodes(model, now - LOOK_BACK):
             if not episode.status.is_final:
                 self.ledger.move(episode.moved(Status.FAILED, now, "the model was removed"), episode.status)
         self.ledger.forget(model)

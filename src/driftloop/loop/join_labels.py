@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from driftloop.data.capture import Quarantined
+from driftloop.data.decoded import Quarantined
 from driftloop.data.labels import Labels, decode_labels
 from driftloop.data.lines import split_lines
 from driftloop.data.parsing import BadRowError

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from driftloop.data.capture import SCORE, decode_capture
+from driftloop.data.capture import decode_capture
+from driftloop.data.decoded import SCORE
 from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
 from driftloop.loop.sources import Source, bundle_name, quarantine, write_dated

@@ -6,25 +6,43 @@ under way, not with history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 
+from driftloop.data.windows import iso
+from driftloop.loop.announce import ASKS_A_PERSON
 from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.start_retraining import Starter
-from driftloop.loop.track_episode import ENDED, Tracker
+from driftloop.loop.track_episode import Tracker
 from driftloop.names import ModelNames
-from driftloop.ports import Alarms, Champion, Decisions, DriftloopError, Model, RaisedAlarm
-from driftloop.retraining.decision import MONTH, Policy, decide
+from driftloop.ports import Alarms, Decisions, Deployment, Model, NotFoundError, Package, RaisedAlarm, Work
+from driftloop.retraining.decision import LOOK_BACK, Policy, decide, training_windows
 from driftloop.retraining.episode import Episode, Request, Status, Trigger, alarm_cause
 
 PATIENCE = timedelta(minutes=15)
 """How long the events of a move may take before somebody looks after them."""
 
 
+CLOCKS = timedelta(minutes=5)
+"""By how much the clocks of CloudWatch and of a function may differ."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one run has found."""
+
+    models: int
+    done: dict[str, str] = field(default_factory=dict)
+    """Model -> what was done about it."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Model -> why it could not be looked after; the next run tries again."""
+
+
 @dataclass(frozen=True)
 class Reconciler:
-    """Finishes what is half done, and asks again for a model whose alarm stands though nothing is under way."""
+    """Finishes what is half done, and asks for the retraining of models that are idle though their cause lasts."""
 
     starter: Starter
     tracker: Tracker
@@ -32,98 +50,135 @@ class Reconciler:
     confirmer: Confirmer
     alarms: Alarms
 
-    def reconcile(self) -> dict[str, str]:
-        """Model -> what was done about it; models that need nothing are not in it.
-
-        A model that cannot be looked after now does not keep the others from it: the next run tries again.
-        """
+    def reconcile(self) -> Pass:
+        """Look after all models. One that cannot be looked after does not keep the others from it."""
         raised = {alarm.name: alarm for alarm in self.alarms.raised()}
-        done: dict[str, str] = {}
-        for name in self.starter.models.names():
+        models, unreadable = self.starter.models.all()
+        busy = self.starter.ledger.busy([model.name for model in models])
+        found = Pass(len(models) + len(unreadable), failed=dict(unreadable))
+        for model in models:
             try:
-                outcome = self._look_after(name, raised)
-            except DriftloopError as error:
-                outcome = f"{type(error).__name__}: {error}"
+                outcome = self._look_after(model, busy.get(model.name, Work()), raised)
+            except Exception as error:  # whatever it is, it concerns this model only
+                found.failed[model.name] = f"{type(error).__name__}: {error}"
+                continue
             if outcome:
-                done[name] = outcome
-        return done
+                found.done[model.name] = outcome
+        return found
 
-    def _look_after(self, name: str, raised: Mapping[str, RaisedAlarm]) -> str:
+    def _look_after(self, model: Model, work: Work, raised: Mapping[str, RaisedAlarm]) -> str:
         now = self.starter.clock.now()
-        episode = self.starter.ledger.running(name)
-        if episode is not None:
-            return self._resume(episode) if now - episode.moved_at >= PATIENCE else ""
+        told = ""
+        if work.deployment is not None and now - work.deployment.started_at >= PATIENCE:
+            told = self._rolled_out(model, work.deployment)
+        if work.episode is not None:
+            patient = now - work.episode.moved_at < PATIENCE
+            return told if patient else self._resume(model, work.episode) or told
+        if work.deployment is not None:
+            return told
+        policy = Policy.from_spec(model.spec)
         # The other alarms, on failing endpoints and dead letters, are for people.
-        names = {trigger: ModelNames(name).alarm(trigger) for trigger in (Trigger.DRIFT, Trigger.QUALITY)}
-        standing = {trigger: raised[alarm] for trigger, alarm in names.items() if alarm in raised}
-        return self._ask(self.starter.models.get(name), standing, now) if standing else ""
+        names = {trigger: ModelNames(model.name).alarm(trigger) for trigger in (Trigger.DRIFT, Trigger.QUALITY)}
+        standing = {t: raised[alarm] for t, alarm in names.items() if alarm in raised and t in policy.on}
+        if standing or policy.on & {Trigger.DATA, Trigger.CODE}:
+            return self._ask(model, policy, standing, now)
+        return ""
 
-    def _resume(self, episode: Episode) -> str:
+    def _resume(self, model: Model, episode: Episode) -> str:
         """Do what the event that moves an episode on would have done."""
         match episode.status:
             case Status.REQUESTED:
                 return f"episode {episode.id} was never started: {self.starter.resume(episode).status}"
             case Status.STARTED:
-                return self._follow(episode)
-            case Status.CANDIDATE:
-                return self._decided(episode)
-        return self._rolled_out(episode)
+                moved = self.tracker.look(episode)
+                return "" if moved is episode else f"the end of episode {episode.id} was not told: {moved.status}"
+            case Status.CANDIDATE | Status.APPROVED:
+                return self._decided(model, episode)
+        return self._rolling(model, episode)
 
-    def _follow(self, episode: Episode) -> str:
-        status = self.starter.pipelines.status(episode.pipeline_execution_arn)
-        if status not in ENDED:
-            return ""
-        moved = self.tracker.ended(episode.pipeline_execution_arn, status)
-        return f"the end of episode {episode.id} was not told: {moved.status if moved else status}"
+    def _decided(self, model: Model, episode: Episode) -> str:
+        """Say the decision about an episode's version again, if there is one."""
+        package = self._version(model, episode)
+        if package is None:
+            moved = self.tracker.lost(episode)
+            return f"the version of episode {episode.id} is gone: {moved.status}"
+        return self._tell(package) if package.approval in ("Approved", "Rejected") else ""
 
-    def _decided(self, episode: Episode) -> str:
-        """The newest version is the episode's: nothing else of the model trains meanwhile but runs by hand."""
-        group = self.starter.models.get(episode.model).resources.group
-        package = self.confirmer.hosting.newest(group)
-        if package is None or package.properties.get("episode_id") != episode.id:
-            return ""
-        if package.approval not in ("Approved", "Rejected"):
-            return ""
-        return self._tell(package.arn, package.approval)
+    def _version(self, model: Model, episode: Episode) -> Package | None:
+        hosting = self.confirmer.hosting
+        if not episode.model_package_arn:
+            return hosting.of_episode(model.resources.group, episode.id)
+        try:
+            return hosting.package(episode.model_package_arn)
+        except NotFoundError:
+            return None
 
-    def _rolled_out(self, episode: Episode) -> str:
+    def _rolling(self, model: Model, episode: Episode) -> str:
+        """An episode whose rollout is its model's latest is looked after with it."""
         deployment = self.starter.ledger.deployment(episode.model)
-        if deployment is None or deployment.package_arn != episode.model_package_arn or deployment.phase == "prepared":
-            # Whoever began it died before the endpoint was told.
-            return self._tell(episode.model_package_arn, "Approved")
-        return self.confirmer.changed(self.starter.models.get(episode.model).resources.endpoint)
+        if deployment is None or deployment.package_arn != episode.model_package_arn:
+            return self._decided(model, episode)
+        return "" if deployment.is_open else self.confirmer.closed(deployment, episode)
 
-    def _tell(self, package_arn: str, approval: str) -> str:
+    def _rolled_out(self, model: Model, deployment: Deployment) -> str:
+        """Do what the endpoint's event would have done, or the decision's if the endpoint was never told."""
+        outcome = self.confirmer.changed(model.resources.endpoint)
+        if deployment.phase == "updating":
+            return outcome
+        try:
+            return self._tell(self.confirmer.hosting.package(deployment.package_arn))
+        except NotFoundError:
+            return self.confirmer.abandoned(model.name, deployment)
+
+    def _tell(self, package: Package) -> str:
         """Deploying is left to the one function that may do it."""
-        self.decisions.tell(package_arn, approval)
-        return f"{package_arn} is {approval}: said again"
+        self.decisions.tell(package.arn, package.approval)
+        return f"{package.arn} is {package.approval}: said again"
 
-    def _ask(self, model: Model, standing: Mapping[Trigger, RaisedAlarm], now: datetime) -> str:
-        """Ask for what the alarm's event asked for, and once more after each answer that did not silence the alarm."""
-        policy = Policy.from_spec(model.spec)
+    def _ask(self, model: Model, policy: Policy, standing: Mapping[Trigger, RaisedAlarm], now: datetime) -> str:
+        """Ask for what the alarm's event asked for, and once more after each answer that did not end the cause."""
         # An alarm may stand for longer than decisions look back, and every answer to it counts.
-        since = min(now - MONTH, *(alarm.since for alarm in standing.values()))
+        since = min((now - LOOK_BACK, *(alarm.since for alarm in standing.values())))
         episodes = self.starter.ledger.episodes(model.name, since)
-        champion = self.starter.ledger.champion(model.name)
-        for trigger, alarm in standing.items():
-            request = _request(model.name, trigger, alarm, episodes, now)
-            if trigger not in policy.on or _of_the_version_before(champion, model, now):
-                continue
-            # What would be refused is not asked for: each refusal would be one more entry of the ledger.
-            if decide(policy, episodes, request, now).start:
+        evidence = self.starter.evidence(model.name)
+        for request in (*_alarms(model, standing, episodes, now), *_lasting(model, policy, episodes, now)):
+            # What would be refused is not asked for: each refusal would be one more entry of the ledger. But for one:
+            # that nothing helps is said once, as no event tells of an alarm that never goes out.
+            decision = decide(policy, episodes, request, now, evidence)
+            if decision.start or (decision.rule == ASKS_A_PERSON and not _asked_a_person(episodes)):
                 episode = self.starter.handle(request)
-                return f"{alarm.name} stands since {alarm.since:%Y-%m-%d %H:%M}: episode {episode.id} {episode.status}"
+                return f"{request.reason}: episode {episode.id} {episode.status}"
         return ""
 
 
-def _request(model: str, trigger: Trigger, alarm: RaisedAlarm, episodes: Sequence[Episode], now: datetime) -> Request:
-    asked = sum(1 for episode in episodes if episode.trigger is trigger and episode.opened_at >= alarm.since)
-    reason = f"the alarm stands since {alarm.since:%Y-%m-%d %H:%M}: {alarm.reason}"
-    return Request(model, trigger, alarm_cause(alarm.name, alarm.since, asked), reason, now)
+def _asked_a_person(episodes: Sequence[Episode]) -> bool:
+    """True if people know that nothing has helped since the last retraining."""
+    return any(e.rule == ASKS_A_PERSON for e in takewhile(lambda episode: not episode.ran, reversed(episodes)))
 
 
-def _of_the_version_before(champion: Champion | None, model: Model, now: datetime) -> bool:
-    """True while an alarm may still tell of windows that another version served."""
-    monitoring = model.spec["monitoring"]
-    span = timedelta(seconds=monitoring["window"]) * monitoring["of"]
-    return champion is not None and now < champion.since + span
+def _alarms(
+    model: Model, standing: Mapping[Trigger, RaisedAlarm], episodes: Sequence[Episode], now: datetime
+) -> Iterator[Request]:
+    for trigger, alarm in standing.items():
+        since = alarm.since - CLOCKS
+        asked = sum(1 for episode in episodes if episode.trigger is trigger and episode.opened_at >= since)
+        reason = f"{alarm.name} stands since {alarm.since:%Y-%m-%d %H:%M}: {alarm.reason}"
+        cause = alarm_cause(alarm.name, alarm.since, asked)
+        yield Request(model.name, trigger, cause, reason, now, f"alarm {alarm.name}")
+
+
+def _lasting(model: Model, policy: Policy, episodes: Sequence[Episode], now: datetime) -> Iterator[Request]:
+    """New labelled rows, and code or settings that no retraining has used; both since the last retraining."""
+    last = next((episode for episode in reversed(episodes) if episode.ran), None)
+    if last is None:
+        return
+    known = training_windows(policy, last.opened_at).holdout.end
+    asked = sum(1 for episode in episodes if episode.opened_at > last.opened_at)
+    if Trigger.DATA in policy.on:
+        cause = f"rows@{iso(known)}#{asked}"
+        reason = f"at least {policy.new_rows} labelled rows are new since {known:%Y-%m-%d %H:%M}"
+        yield Request(model.name, Trigger.DATA, cause, reason, now, "reconciler")
+    revision = model.resources.revision
+    if Trigger.CODE in policy.on and revision and last.revision and last.revision != revision:
+        reason = f"code or settings of training are {revision} and the last retraining used {last.revision}"
+        yield Request(model.name, Trigger.CODE, f"code@{revision}#{asked}", reason, now, "deployment")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from driftloop.data.capture import Quarantined
+from driftloop.data.decoded import Quarantined
 from driftloop.data.rows import by_date, write_rows
 from driftloop.data.schema import Columns, Schema
 from driftloop.names import model_of_endpoint

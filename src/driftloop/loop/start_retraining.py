@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from driftloop.ports import Clock, Ledger, Model, Models, Notifier, Pipelines, RetryableError, TerminalError
-from driftloop.retraining.decision import MONTH, Policy, decide, training_windows
+from driftloop.loop.announce import Announcer
+from driftloop.ports import Clock, Ledger, Model, Models, Pipelines, RetryableError, TerminalError
+from driftloop.retraining.decision import LOOK_BACK, Decision, Policy, Verdict, decide, training_windows
 from driftloop.retraining.episode import Episode, Request, Status, open_episode
+from driftloop.retraining.evidence import Evidence
+
+_UNSTARTED = {
+    Verdict.REFUSE: Status.REFUSED,
+    Verdict.WAIT: Status.DEFERRED,
+    Verdict.MERGE: Status.MERGED,
+}
 
 
 @dataclass(frozen=True)
@@ -16,11 +25,11 @@ class Starter:
     models: Models
     ledger: Ledger
     pipelines: Pipelines
-    notifier: Notifier
+    announcer: Announcer
     clock: Clock
 
     def handle(self, request: Request) -> Episode:
-        """The episode that the request opened, refused or had already opened before.
+        """The episode that the request opened, was answered with or had already opened before.
 
         Raises RetryableError if the pipeline cannot be started now, or another request won the race.
         """
@@ -30,16 +39,32 @@ class Starter:
             # A crash between claim and start leaves "requested" behind.
             return self._launch(model, known) if known.status is Status.REQUESTED else known
         now = self.clock.now()
-        policy = Policy.from_spec(model.spec)
-        decision = decide(policy, self.ledger.episodes(request.model, now - MONTH), request, now)
+        decision = self.decide(model, request, now)
         if not decision.start:
-            refused = open_episode(request, Status.REFUSED, decision.rule, decision.reason)
-            self.ledger.record(refused)
-            return refused
-        episode = open_episode(request, Status.REQUESTED, decision.rule)
+            return self._answer(request, decision, now)
+        episode = replace(
+            open_episode(request, Status.REQUESTED, decision.rule, decision.reason, now),
+            revision=model.resources.revision,
+        )
         if not self.ledger.claim(episode, now):
             raise RetryableError(f"another request for {request.model} came first; the next delivery will see it")
+        self.announcer.moved(episode)
         return self._launch(model, episode)
+
+    def decide(self, model: Model, request: Request, now: datetime) -> Decision:
+        """What would become of a request now; nothing is written."""
+        episodes = self.ledger.episodes(model.name, now - LOOK_BACK)
+        return decide(Policy.from_spec(model.spec), episodes, request, now, self.evidence(model.name))
+
+    def evidence(self, model: str) -> Evidence:
+        """What the ledger knows of a model besides its episodes."""
+        champion = self.ledger.champion(model)
+        return Evidence(
+            champion_since=champion.since if champion else None,
+            champion_version=champion.version if champion else 0,
+            pause=self.ledger.pause(model),
+            watch=self.ledger.watch(model),
+        )
 
     def resume(self, episode: Episode) -> Episode:
         """Start the pipeline of an episode that was claimed and not confirmed: the token makes starting again harmless.
@@ -47,6 +72,13 @@ class Starter:
         Raises RetryableError if the pipeline cannot be started now.
         """
         return self._launch(self.models.get(episode.model), episode)
+
+    def _answer(self, request: Request, decision: Decision, now: datetime) -> Episode:
+        opened = open_episode(request, _UNSTARTED[decision.verdict], decision.rule, decision.reason, now)
+        episode = replace(opened, until=decision.until, into=decision.into)
+        if self.ledger.record(episode):
+            self.announcer.moved(episode)
+        return episode
 
     def _launch(self, model: Model, episode: Episode) -> Episode:
         policy = Policy.from_spec(model.spec)
@@ -59,16 +91,10 @@ class Starter:
         try:
             arn = self.pipelines.start(model.resources.pipeline, parameters, episode.token)
         except TerminalError as error:
-            failed = episode.moved(Status.FAILED, self.clock.now(), str(error))
-            self.ledger.move(failed, Status.REQUESTED)
-            self._tell(failed)
-            return failed
-        started = replace(episode.moved(Status.STARTED, self.clock.now()), pipeline_execution_arn=arn)
-        if self.ledger.move(started, Status.REQUESTED):
-            self._tell(started)
-        return started
+            return self._move(episode.moved(Status.FAILED, self.clock.now(), str(error)))
+        return self._move(replace(episode.moved(Status.STARTED, self.clock.now()), pipeline_execution_arn=arn))
 
-    def _tell(self, episode: Episode) -> None:
-        subject = f"[driftloop] {episode.model}: retraining {episode.status}"
-        body = f"Episode {episode.id}\nTrigger: {episode.trigger}\nReason: {episode.reason}\n{episode.outcome}"
-        self.notifier.publish(subject, f"{body}\n{episode.pipeline_execution_arn}\n")
+    def _move(self, moved: Episode) -> Episode:
+        if self.ledger.move(moved, Status.REQUESTED):
+            self.announcer.moved(moved)
+        return moved

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from driftloop.loop.announce import Announcer
 from driftloop.names import model_of_endpoint
-from driftloop.ports import Clock, Ledger, Notifier, Pipelines, RetryableError
-from driftloop.retraining.decision import MONTH
+from driftloop.ports import Clock, Ledger, NotFoundError, Pipelines, RetryableError
+from driftloop.retraining.decision import LOOK_BACK
 from driftloop.retraining.episode import Episode, Status
 
 ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
@@ -20,7 +21,7 @@ class Tracker:
 
     ledger: Ledger
     pipelines: Pipelines
-    notifier: Notifier
+    announcer: Announcer
     clock: Clock
 
     def ended(self, execution_arn: str, status: str) -> Episode | None:
@@ -32,18 +33,30 @@ class Tracker:
         episode = self._find(execution_arn)
         if episode is None or episode.status is not Status.STARTED:
             return episode  # delivered twice, or the rollout has overtaken this event
-        moved = self._next(episode, status)
-        if not self.ledger.move(moved, Status.STARTED):
-            return self.ledger.episode(moved.model, moved.id)
-        if moved.status.is_final:
-            subject = f"[driftloop] {moved.model}: retraining {moved.status}"
-            self.notifier.publish(subject, f"Episode {moved.id}\n{moved.outcome}\n{execution_arn}\n")
+        return self._move(self._next(episode, status))
+
+    def look(self, episode: Episode) -> Episode:
+        """The same for an episode of which no event has told: the execution is asked."""
+        try:
+            status = self.pipelines.status(episode.pipeline_execution_arn)
+        except NotFoundError as error:
+            return self._move(episode.moved(Status.FAILED, self.clock.now(), f"the pipeline is gone: {error}"))
+        return self._move(self._next(episode, status)) if status in ENDED else episode
+
+    def lost(self, episode: Episode) -> Episode:
+        """The version that an episode registered has been deleted."""
+        return self._move(episode.moved(Status.FAILED, self.clock.now(), "its version was deleted"), episode.status)
+
+    def _move(self, moved: Episode, expected: Status = Status.STARTED) -> Episode:
+        if not self.ledger.move(moved, expected):
+            return self.ledger.episode(moved.model, moved.id) or moved
+        self.announcer.moved(moved)
         return moved
 
     def _find(self, execution_arn: str) -> Episode | None:
         pipeline = execution_arn.rsplit(":pipeline/", maxsplit=1)[-1].split("/", maxsplit=1)[0]
         model = model_of_endpoint(pipeline)
-        episodes = self.ledger.episodes(model, self.clock.now() - MONTH)
+        episodes = self.ledger.episodes(model, self.clock.now() - LOOK_BACK)
         for episode in reversed(episodes):
             if episode.pipeline_execution_arn == execution_arn:
                 return episode

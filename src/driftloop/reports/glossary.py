@@ -33,7 +33,8 @@ TERMS = (
     ),
     (
         "episode",
-        "one request for a retraining, from its trigger to its end: promoted, rejected, refused, failed or rolled back",
+        "one request for a retraining, from its trigger to its end: promoted, rejected, failed or rolled back; or refused, "
+        "deferred or merged into another episode without a retraining of its own",
     ),
     ("gate", "promotes a challenger only if it beats the champion on a recent holdout that neither has trained on"),
     (

@@ -16,9 +16,10 @@ from driftloop.reports.measures import (
     windows_of,
 )  # fmt: skip
 from driftloop.reports.record import LoopRecord
-from driftloop.retraining.episode import Status
+from driftloop.retraining.episode import NEVER_RAN, Status
 
 _ENDS = (Status.PROMOTED, Status.REJECTED, Status.FAILED, Status.ROLLED_BACK)
+_ANSWERS = (Status.REFUSED, Status.DEFERRED, Status.MERGED)
 
 
 def headline(record: LoopRecord) -> str:
@@ -37,13 +38,22 @@ def _quality_words(comparison: Comparison | None) -> str:
 
 def _retraining_words(record: LoopRecord) -> str:
     run = retrainings(record)
-    refused = sum(1 for episode in episodes(record) if episode.status is Status.REFUSED)
+    unstarted = Counter(episode.status for episode in episodes(record) if episode.status in NEVER_RAN)
     ends = Counter(episode.status for episode in run)
     parts = [f"{ends[status]} {words.status(status)}" for status in _ENDS if ends[status]]
     still_open = len(run) - sum(ends[status] for status in _ENDS)
     parts += [f"{still_open} still open"] if still_open else []
     told = ", ".join([words.count(len(run), "retraining") if run else "no retraining", *parts])
-    return told + (f"; {words.count(refused, 'further request')} refused" if refused else "")
+    return told + (f"; {_further(unstarted)}" if unstarted else "")
+
+
+def _further(unstarted: Counter[Status]) -> str:
+    """Requests that were answered without a retraining of their own."""
+    requests = words.count(unstarted.total(), "further request")
+    answers = [status for status in _ANSWERS if unstarted[status]]
+    if len(answers) == 1:
+        return f"{requests} {words.status(answers[0])}"
+    return f"{requests}: {', '.join(f'{unstarted[status]} {words.status(status)}' for status in answers)}"
 
 
 def certainty(record: LoopRecord) -> str:

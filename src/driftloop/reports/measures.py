@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from driftloop.reports.record import AlarmChange, Episode, LoopRecord, QualityWindow, Report
-from driftloop.retraining.episode import Status
+from driftloop.retraining.episode import NEVER_RAN
 
 SMOOTHING = timedelta(days=7)
 _RESAMPLES = 2000
@@ -153,8 +153,7 @@ def retrainings(record: LoopRecord) -> list[Episode]:
     return [
         episode
         for episode in episodes(record)
-        if episode.status is not Status.REFUSED
-        and not (episode.model_package_arn and episode.model_package_arn in first)
+        if episode.status not in NEVER_RAN and not (episode.model_package_arn and episode.model_package_arn in first)
     ]
 
 

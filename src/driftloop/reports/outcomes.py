@@ -34,6 +34,8 @@ def _gate_reason(episode: Episode, record: LoopRecord) -> str:
 
 _MEANINGS = {
     Status.REFUSED: "no retraining was started",
+    Status.DEFERRED: "it was too early; the request is made again while its cause lasts",
+    Status.MERGED: "the retraining that was under way answers this request",
     Status.REJECTED: "the gate rejected the challenger; the champion went on serving",
     Status.FAILED: "the pipeline failed; the champion went on serving",
     Status.ROLLED_BACK: "the rollout was taken back; the champion went on serving",

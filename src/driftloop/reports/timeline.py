@@ -43,6 +43,8 @@ MARKERS = {
     Status.PROMOTED: ("circle", BLUE),
     Status.REJECTED: ("x", VERMILLION),
     Status.REFUSED: ("circle-open", GREY),
+    Status.DEFERRED: ("diamond-open", GREY),
+    Status.MERGED: ("triangle-up-open", GREY),
     Status.FAILED: ("diamond", PURPLE),
     Status.ROLLED_BACK: ("triangle-left", PURPLE),
 }

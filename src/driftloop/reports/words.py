@@ -8,11 +8,20 @@ from datetime import date, datetime
 
 from driftloop.retraining.episode import Status
 
-TRIGGERS = {"drift": "drift alarm", "quality": "quality alarm", "schedule": "schedule", "manual": "by hand"}
+TRIGGERS = {
+    "drift": "drift alarm",
+    "quality": "quality alarm",
+    "schedule": "schedule",
+    "data": "new data",
+    "code": "new code or settings",
+    "manual": "by hand",
+}
 STATUSES = {
     Status.PROMOTED: "promoted",
     Status.REJECTED: "rejected",
     Status.REFUSED: "refused",
+    Status.DEFERRED: "deferred",
+    Status.MERGED: "merged",
     Status.FAILED: "failed",
     Status.ROLLED_BACK: "rolled back",
 }

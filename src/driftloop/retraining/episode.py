@@ -16,6 +16,8 @@ class Trigger(StrEnum):
     DRIFT = "drift"
     QUALITY = "quality"
     SCHEDULE = "schedule"
+    DATA = "data"
+    CODE = "code"
     MANUAL = "manual"
 
 
@@ -25,10 +27,13 @@ class Status(StrEnum):
     REQUESTED = "requested"
     STARTED = "started"
     CANDIDATE = "candidate"
+    APPROVED = "approved"
     ROLLING_OUT = "rolling_out"
     PROMOTED = "promoted"
     REJECTED = "rejected"
     REFUSED = "refused"
+    DEFERRED = "deferred"
+    MERGED = "merged"
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
 
@@ -40,16 +45,22 @@ class Status(StrEnum):
 
 MOVES: dict[Status, frozenset[Status]] = {
     Status.REQUESTED: frozenset({Status.STARTED, Status.FAILED}),
-    Status.STARTED: frozenset({Status.CANDIDATE, Status.ROLLING_OUT, Status.REJECTED, Status.FAILED}),
-    Status.CANDIDATE: frozenset({Status.ROLLING_OUT, Status.REJECTED, Status.FAILED}),
+    Status.STARTED: frozenset({Status.CANDIDATE, Status.APPROVED, Status.REJECTED, Status.FAILED}),
+    Status.CANDIDATE: frozenset({Status.APPROVED, Status.REJECTED, Status.FAILED}),
+    Status.APPROVED: frozenset({Status.ROLLING_OUT, Status.REJECTED, Status.FAILED}),
     Status.ROLLING_OUT: frozenset({Status.PROMOTED, Status.ROLLED_BACK, Status.FAILED}),
     Status.PROMOTED: frozenset(),
     Status.REJECTED: frozenset(),
     Status.REFUSED: frozenset(),
+    Status.DEFERRED: frozenset(),
+    Status.MERGED: frozenset(),
     Status.FAILED: frozenset(),
     Status.ROLLED_BACK: frozenset(),
 }
 """Which status may follow which. An approval can overtake the event that the pipeline has ended."""
+
+NEVER_RAN = frozenset({Status.REFUSED, Status.DEFERRED, Status.MERGED})
+"""Requests that were answered without a retraining: they cost nothing and start no cooldown."""
 
 
 class IllegalMoveError(Exception):
@@ -66,6 +77,8 @@ class Request:
     """What made it so, stable under redelivery: alarm name and transition time, scheduled time, event id."""
     reason: str
     at: datetime
+    by: str = ""
+    """Who asks: an alarm, a schedule, a person."""
 
     @property
     def episode_id(self) -> str:
@@ -101,11 +114,30 @@ class Episode:
     closed_at: datetime | None = None
     history: tuple[tuple[str, str], ...] = field(default=())
     """(time, status) of every move."""
+    by: str = ""
+    """Who asked."""
+    until: datetime | None = None
+    """When a deferred request may be made again."""
+    into: str = ""
+    """The episode that answers a merged request."""
+    revision: str = ""
+    """Code and settings that the retraining used."""
+
+    @property
+    def ran(self) -> bool:
+        """True if a retraining was started for it, or is about to be."""
+        return self.status not in NEVER_RAN
 
     @property
     def moved_at(self) -> datetime:
         """Time of the last move."""
         return datetime.fromisoformat(self.history[-1][0]) if self.history else self.opened_at
+
+    @property
+    def begun_at(self) -> datetime:
+        """When its pipeline was started, as far as that is recorded; until then when it was opened."""
+        started = next((time for time, status in self.history if status == Status.STARTED), None)
+        return datetime.fromisoformat(started) if started else self.opened_at
 
     @property
     def token(self) -> str:
@@ -125,10 +157,14 @@ class Episode:
         )
 
 
-def open_episode(request: Request, status: Status, rule: str, outcome: str = "") -> Episode:
-    """The first record of an episode: requested, or refused with the reason."""
-    closed = request.at if status.is_final else None
+def open_episode(request: Request, status: Status, rule: str, outcome: str = "", at: datetime | None = None) -> Episode:
+    """The first record of an episode: requested, or how it was answered without a retraining.
+
+    Args:
+        at: when it was decided, from which budgets count; the request may have been on its way for long.
+    """
+    at = at or request.at
     return Episode(
-        request.episode_id, request.model, request.trigger, request.reason, request.at, status, rule, outcome,
-        closed_at=closed, history=((request.at.isoformat(), str(status)),),
+        request.episode_id, request.model, request.trigger, request.reason, at, status, rule, outcome,
+        closed_at=at if status.is_final else None, history=((at.isoformat(), str(status)),), by=request.by,
     )  # fmt: skip

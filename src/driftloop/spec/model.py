@@ -220,17 +220,36 @@ class Monitoring(_Part):
 class Budget(_Part):
     """What retraining may cost."""
 
+    per_day: int = Field(2, ge=0, description="Retrainings in any 24 hours.")
     per_month: int = Field(8, ge=0, description="Retrainings in any 30 days.")
+    cost: float = Field(0.0, ge=0, description="What one retraining costs about, in your currency.")
+    cost_per_month: float | None = Field(
+        None, ge=0, description="What retrainings may cost in any 30 days; needs `cost`."
+    )
+
+    @model_validator(mode="after")
+    def _cost_is_known(self) -> Budget:
+        if self.cost_per_month is not None and not self.cost:
+            raise ValueError("`cost_per_month` needs `cost`: say what one retraining costs about")
+        return self
 
 
 class Retraining(_Part):
     """When a retraining may start by itself."""
 
-    on: tuple[Literal["drift", "quality", "schedule"], ...] = ("drift", "quality")
+    on: tuple[Literal["drift", "quality", "schedule", "data", "code"], ...] = ("drift", "quality")
     every: Annotated[Length, AfterValidator(_minutes)] | None = Field(
         None, description="Period of scheduled retraining, whole minutes; needs `schedule` in `on`."
     )
+    new_rows: int | None = Field(
+        None,
+        ge=1,
+        description="Labelled rows that must be new before a retraining starts by itself; `data` in `on` starts one.",
+    )
     cooldown: Duration = Field(timedelta(days=3), description="Quiet time after an episode has ended.")
+    give_up_after: int = Field(
+        5, ge=1, le=20, description="Retrainings in a row that brought nothing, after which a person is asked."
+    )
     budget: Budget = Budget()
     approval: Literal["auto", "manual"] = "auto"
 
@@ -238,6 +257,12 @@ class Retraining(_Part):
     def _schedule_has_period(self) -> Retraining:
         if ("schedule" in self.on) != (self.every is not None):
             raise ValueError("`schedule` in `on` and `every` go together: give both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _data_has_a_number(self) -> Retraining:
+        if "data" in self.on and self.new_rows is None:
+            raise ValueError("`data` in `on` needs `new_rows`: say how many new labelled rows are worth a retraining")
         return self
 
 

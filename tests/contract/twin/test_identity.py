@@ -44,6 +44,36 @@ def test_parameters_below_a_path_are_authorised_on_the_path(cloud: Cloud) -> Non
         assert code.startswith("AccessDenied")
 
 
+def test_events_are_authorised_on_their_bus(cloud: Cloud) -> None:
+    entries = [{"Source": "kit", "DetailType": "moved", "Detail": "{}"}]
+    granted = cloud.caller("events", allow("events:PutEvents", cloud.arn("events", "event-bus/default")))
+    assert granted.put_events(Entries=entries)["FailedEntryCount"] == 0
+    for permission in (
+        allow("events:PutEvents", cloud.arn("events", "event-bus/other")),
+        allow("events:PutRule", cloud.arn("events", "event-bus/default")),
+    ):
+        refused = cloud.caller("events", permission)
+        assert code_of(lambda c=refused: c.put_events(Entries=entries)).startswith("AccessDenied")  # type: ignore[misc]
+
+
+def test_a_batch_of_reads_is_authorised_on_its_table(cloud: Cloud) -> None:
+    table, other = cloud.name("table"), cloud.name("table")
+    for name in (table, other):
+        cloud.client("dynamodb").create_table(
+            TableName=name, BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        )  # fmt: skip
+    wanted = {"Keys": [{"k": {"S": "1"}}]}
+    arn = cloud.arn("dynamodb", f"table/{table}")
+    granted = cloud.caller("dynamodb", allow("dynamodb:BatchGetItem", arn))
+    assert granted.batch_get_item(RequestItems={table: wanted})["Responses"] == {table: []}
+    single = cloud.caller("dynamodb", allow("dynamodb:GetItem", arn))
+    assert code_of(lambda: single.batch_get_item(RequestItems={table: wanted})).startswith("AccessDenied")
+    both = {table: wanted, other: wanted}
+    assert code_of(lambda: granted.batch_get_item(RequestItems=both)).startswith("AccessDenied")
+
+
 @pytest.mark.parametrize(
     ("operation", "arguments", "action", "resource"),
     [

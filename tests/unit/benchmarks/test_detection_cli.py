@@ -47,6 +47,17 @@ def test_any_csv_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "driftloop" in capsys.readouterr().out
 
 
+def test_the_end_of_a_name_says_what_versions_learn_from() -> None:
+    makers = catalog.Catalog()
+    made = [makers.maker(name)() for name in ("periodic_7d", "periodic_7d_fresh", "psi_0.2+gate", "psi_0.2_half_fresh")]
+    assert [(policy.name, policy.gated, policy.fresh) for policy in made] == [
+        ("periodic_7d", False, False),
+        ("periodic_7d", False, True),
+        ("psi_0.2", True, False),
+        ("psi_0.2_half", False, True),
+    ]
+
+
 def test_a_peer_that_is_not_installed_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,11 +70,13 @@ def test_a_peer_that_is_not_installed_is_left_out(
 
 def test_what_the_user_can_mend_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(_arguments(tmp_path, "--policies", "sometimes")) == 2
+    assert main(_arguments(tmp_path, "--policies", "driftloop_fresh")) == 2
     assert main(["--spec", str(default_spec("none")), "--data", str(tmp_path / "absent.csv")]) == 2
     assert main(_arguments(tmp_path, "--first", "2031-01-01")) == 2
     assert main(_arguments(tmp_path, "--policies", "never", "--first", "2025-01-02")) == 2
     text = capsys.readouterr().err
     assert "'sometimes' is not known" in text
+    assert "'driftloop_fresh' is not known" in text
     assert "absent.csv" in text
     assert "the stream ends at" in text
     assert "training: 0 rows" in text

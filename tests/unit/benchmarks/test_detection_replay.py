@@ -7,15 +7,20 @@ from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from benchmarks.detection.catalog import Catalog
 from benchmarks.detection.figures import delays, figures
 from benchmarks.detection.nulls import null_rate
 from benchmarks.detection.policies import Driftloop, Never, Periodic, Psi
 from benchmarks.detection.replay import ROLLOUT, SETTLING, Evidence, History, Judgement, replay
+from benchmarks.detection.versions import Workshop
 from driftloop.data.windows import DAY, Window
 from driftloop.retraining.decision import Policy as Rules
 from driftloop.retraining.episode import Status, Trigger
+from pipelines.steps.inference import score
+from pipelines.steps.refit import fit_all
+from pipelines.steps.step import StepError
 from tests.unit.benchmarks.detection_streams import CHANGE, FIRST, MOVED, small_stream, workshop
 
 
@@ -25,6 +30,7 @@ class Once:
 
     name: str = "once"
     gated: bool = False
+    fresh: bool = False
     asked: bool = False
     seen: list[Evidence] = field(default_factory=list)
 
@@ -96,7 +102,7 @@ def test_a_gate_turns_down_what_is_not_better() -> None:
     history = replay(workshop(), Once(gated=True), FIRST)
     assert [episode.status for episode in history.episodes] == [Status.REJECTED]
     assert "margin" in history.episodes[0].outcome or "chance" in history.episodes[0].outcome
-    assert (history.scores == replay(workshop(), Never(), FIRST).scores)[small_stream().place(FIRST) :].all()
+    assert (history.scores == replay(workshop(), Never(fresh=True), FIRST).scores)[small_stream().place(FIRST) :].all()
 
 
 def test_driftloop_is_quiet_where_nothing_changes_and_finds_what_does() -> None:
@@ -105,6 +111,42 @@ def test_driftloop_is_quiet_where_nothing_changes_and_finds_what_does() -> None:
     assert sum(quiet.alarms) <= 1
     assert delays(moved, [CHANGE]) == [1]
     assert not any(moved.alarms[: (CHANGE - FIRST).days])
+
+
+def test_what_passes_the_gate_serves_as_the_pipeline_refits_it() -> None:
+    policy = Once(gated=True)
+    history = replay(workshop(MOVED), policy, FIRST)
+    first = workshop(MOVED).refit(workshop(MOVED).train(FIRST))
+    assert policy.seen[0].version is first
+    assert first.learned == Window(first.windows.training.start, first.windows.holdout.end)
+    assert [episode.status for episode in history.episodes] == [Status.REJECTED]
+    fresh = Once(fresh=True)
+    assert [e.status for e in replay(workshop(MOVED), fresh, FIRST).episodes] == [Status.PROMOTED]
+    second = fresh.seen[3].version
+    stream = small_stream(MOVED)
+    rows = stream.table(stream.rows(second.learned))
+    expected = score(fit_all(stream.schema, rows, stream.spec["training"]), rows).round(6)
+    assert (second.scores(rows) == expected).all()
+    assert second.learned.end <= FIRST + 3 * DAY + SETTLING - stream.schema.label_delay
+    assert second.baseline is workshop(MOVED).train(FIRST + 3 * DAY + SETTLING).baseline
+
+
+def test_a_champion_is_not_compared_on_the_rows_that_it_was_refitted_on() -> None:
+    shop, stream = workshop(MOVED), small_stream(MOVED)
+    champion = shop.refit(shop.train(FIRST))
+    with pytest.raises(StepError, match=r"leaves \d+ rows of 2 days of the holdout"):
+        shop.challenge(shop.train(FIRST + 2 * DAY), champion)
+    result = shop.challenge(shop.train(FIRST + 3 * DAY), champion)
+    rows = stream.rows(Window(champion.learned.end, champion.learned.end + 3 * DAY))
+    assert f"on {rows.stop - rows.start} rows of 3 days" in result.reason
+
+
+def test_the_schedule_asks_at_fixed_times_from_the_first_version_on() -> None:
+    stream = small_stream()
+    retraining = {**stream.spec["retraining"], "on": ["schedule"], "every": 5 * 86400, "cooldown": 86400}
+    history = replay(Workshop(replace(stream, spec={**stream.spec, "retraining": retraining})), Driftloop(), FIRST)
+    assert [episode.trigger for episode in history.episodes] == [Trigger.SCHEDULE] * 3
+    assert [e.opened_at for e in history.episodes] == [FIRST + 5 * n * DAY + SETTLING for n in (1, 2, 3)]
 
 
 def test_psi_finds_a_large_shift() -> None:

@@ -1,21 +1,22 @@
-"""Asking for a retraining, and reading the ledger."""
+"""Asking for a retraining, for none for a while, and for retrainings again."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from driftloop.aws.events import parse_request
-from driftloop.ports import Champion
-from driftloop.retraining.episode import Request, Status, Trigger, open_episode
+from driftloop.retraining.episode import Trigger
+from driftloop.retraining.evidence import Pause
+from tests.events import record
 from tests.fakes.examples import NAME
 
 from .conftest import ACCOUNT, REGION, Account, Run, refusal
 
 AT = datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
+CALLER = f"arn:aws:sts::{ACCOUNT}:user/moto"
 
 
 def listen(account: Account) -> str:
@@ -33,43 +34,53 @@ def test_request_is_what_start_retraining_understands(account: Account, run: Run
     result = run("retrain", NAME, "--reason", "a new [timetable]")
     assert result.exit_code == 0, result.output
     [message] = account.sqs.receive_message(QueueUrl=url)["Messages"]
-    request = parse_request({"body": message["Body"]})
+    request = parse_request(record(message["Body"]))
     assert request is not None
     assert result.output == f"event {request.cause}\n"
     assert (request.model, request.trigger, request.reason) == (NAME, Trigger.MANUAL, "a new [timetable]")
+    assert request.by == CALLER
 
 
+@pytest.mark.parametrize("command", ["retrain", "pause"])
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 1001])
-def test_reason_must_say_something_and_fit(account: Account, run: Run, reason: str) -> None:
+def test_reason_must_say_something_and_fit(account: Account, run: Run, command: str, reason: str) -> None:
     url = listen(account)
-    assert "--reason has" in refusal(run("retrain", NAME, "--reason", reason))
+    assert "--reason has" in refusal(run(command, NAME, "--reason", reason))
     assert "Messages" not in account.sqs.receive_message(QueueUrl=url)
+    assert account.ledger.pause(NAME) is None
 
 
-def test_model_must_be_deployed(account: Account, run: Run) -> None:
-    for command in (["retrain", "early_train", "--reason", "x"], ["episodes", "early_train"]):
-        assert "no model 'early_train' is deployed" in refusal(run(*command))
+@pytest.mark.parametrize("command", ["retrain", "pause", "resume"])
+def test_model_must_be_deployed(account: Account, run: Run, command: str) -> None:
+    reason = [] if command == "resume" else ["--reason", "x"]
+    assert "no model 'early_train' is deployed" in refusal(run(command, "early_train", *reason))
+    assert "cannot be the name of a model" in refusal(run(command, "late-train", *reason))
 
 
-def test_without_episodes_there_is_no_table(account: Account, run: Run) -> None:
-    assert run("episodes", NAME).output == f"{NAME}: no version serves; 0 episodes\n"
-
-
-def test_episodes_are_shown_with_trigger_status_reason_and_outcome(account: Account, run: Run) -> None:
-    drift = Request(NAME, Trigger.DRIFT, "alarm@1", "datapoints [1.2, 1.4]", AT)
-    refused = open_episode(drift, Status.REFUSED, "budget", "8 retrainings in 30 days")
-    asked = open_episode(
-        replace(drift, trigger=Trigger.MANUAL, cause="2", at=AT.replace(hour=12)), Status.REQUESTED, "start"
-    )
-    account.ledger.record(refused)
-    account.ledger.claim(asked, AT)
-    account.ledger.set_champion(NAME, Champion(3, "arn", "s3://b/k", "c", AT))
-    result = run("episodes", NAME)
+def test_pause_says_who_since_when_and_why(account: Account, run: Run) -> None:
+    before = datetime.now(UTC)
+    result = run("pause", NAME, "--reason", "  the depot is closed ")
     assert result.exit_code == 0, result.output
-    assert result.output.startswith(f"{NAME}: version 3 serves since 2026-03-02 10:30; 2 episodes\n")
-    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.output.splitlines() if "│" in line]
-    assert cells == [
-        ["2026-03-02 10:30", refused.id, "drift", "refused", "datapoints [1.2, 1.4]"],
-        ["", "", "", "", "8 retrainings in 30 days"],
-        ["2026-03-02 12:30", asked.id, "manual", "requested", "datapoints [1.2, 1.4]"],
-    ]
+    pause = account.ledger.pause(NAME)
+    assert pause is not None
+    assert (pause.by, pause.reason) == (CALLER, "the depot is closed")
+    assert before <= pause.at <= datetime.now(UTC)
+    since = f"since {pause.at:%Y-%m-%d %H:%M} by {CALLER}: the depot is closed"
+    assert result.output == f"{NAME} is paused {since}; end it with: driftloop resume {NAME}\n"
+
+
+def test_a_second_pause_says_that_there_was_one_and_takes_its_place(account: Account, run: Run) -> None:
+    account.ledger.set_pause(NAME, Pause("somebody\x1b[2J", AT - timedelta(days=1), "first\nreason"))
+    output = run("pause", NAME, "--reason", "second").output
+    assert f"{NAME} was paused already, since 2026-03-01 10:30 by somebody [2J: first reason; now your" in output
+    pause = account.ledger.pause(NAME)
+    assert pause is not None
+    assert pause.reason == "second"
+
+
+def test_resume_ends_a_pause_and_only_a_pause(account: Account, run: Run) -> None:
+    account.ledger.set_pause(NAME, Pause("somebody", AT, "the depot is closed"))
+    output = run("resume", NAME).output
+    assert output == f"{NAME} is resumed; it was paused since 2026-03-02 10:30 by somebody: the depot is closed\n"
+    assert account.ledger.pause(NAME) is None
+    assert refusal(run("resume", NAME)) == f"{NAME} is not paused"

@@ -15,11 +15,13 @@ from functions.deploy_model.handler import handler as deploy_model
 from functions.reconcile.handler import handler as reconcile
 from functions.start_retraining.handler import handler as start_retraining
 from functions.track_episode.handler import handler as track_episode
+from tests.contract.test_services import put_parameter
 from tests.events import batch, event
 from tests.fakes import examples as ex
 from tests.unit.functions.conftest import NOW, Account, Context
 
 DONE: dict[str, Any] = {"batchItemFailures": []}
+IDLE: dict[str, Any] = {"done": {}, "failed": {}}
 FAILED = {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 
 
@@ -53,19 +55,54 @@ def test_an_alarm_starts_the_pipeline_once(account: Account, context: Context) -
 
 
 def test_an_alarm_whose_event_was_lost_is_found_standing(account: Account, context: Context) -> None:
-    assert reconcile({}, context) == {}
+    assert reconcile({}, context) == IDLE
     cloudwatch = account.client("cloudwatch")
     cloudwatch.put_metric_alarm(
         AlarmName=f"{ex.BASE}-drift", Namespace="driftloop", MetricName="InputDrift", Statistic="Maximum",
         Period=86400, EvaluationPeriods=3, Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold",
     )  # fmt: skip
     cloudwatch.set_alarm_state(AlarmName=f"{ex.BASE}-drift", StateValue="ALARM", StateReason="3 of 3")
-    (outcome,) = reconcile({}, context).values()
+    found = reconcile({}, context)
+    (outcome,) = found["done"].values()
+    assert found["failed"] == {}
     assert "stands since" in outcome
-    assert reconcile({}, context) == {}
+    assert reconcile({}, context) == IDLE
     (episode,) = account.episodes()
     assert (episode.status, str(episode.trigger)) == (Status.STARTED, "drift")
     assert account.told() == ["[driftloop] late_train: retraining started"]
+
+
+def _metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[object, object]]:
+    """Metrics in the log: name -> value and the function that says it."""
+    found: dict[str, tuple[object, object]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        said = json.loads(line)
+        for group in said.get("_aws", {}).get("CloudWatchMetrics", ()):
+            assert (group["Namespace"], group["Dimensions"]) == ("driftloop", [["Function"]])
+            found |= {metric["Name"]: (said[metric["Name"]][0], said["Function"]) for metric in group["Metrics"]}
+    return found
+
+
+def test_the_reconciler_says_how_many_models_it_could_look_after(
+    account: Account, context: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reconcile({}, context)
+    assert _metrics(capsys) == {"ModelsReconciled": (1, "reconcile"), "ModelsNotReconciled": (0, "reconcile")}
+    put_parameter(account.client("ssm"), "other_train")
+    damaged = json.dumps({"spec": {}, "resources": vars(ex.model().resources)})
+    for number in range(2):
+        account.client("ssm").put_parameter(Name=f"/driftloop/models/damaged{number}", Value=damaged, Type="String")
+    found = reconcile({}, context)
+    assert found == {"done": {}, "failed": {f"damaged{number}": "KeyError: 'retraining'" for number in range(2)}}
+    assert _metrics(capsys) == {"ModelsReconciled": (2, "reconcile"), "ModelsNotReconciled": (2, "reconcile")}
+
+
+@pytest.mark.parametrize("value", ["", "{}", '{"spec": {}, "resources": {"group": "of a newer version"}}'])
+def test_a_parameter_that_cannot_be_read_does_not_keep_other_models_from_help(
+    account: Account, context: Context, value: str
+) -> None:
+    account.client("ssm").put_parameter(Name="/driftloop/models/damaged", Value=value or " ", Type="String")
+    assert list(reconcile({}, context)["failed"]) == ["damaged"]
 
 
 def test_a_decision_whose_event_was_lost_is_said_again(account: Account, context: Context) -> None:
@@ -74,7 +111,7 @@ def test_a_decision_whose_event_was_lost_is_said_again(account: Account, context
     arn = account.register(ex.package(1, account.episodes()[-1].id))
     queue = account.client("sqs").create_queue(QueueName="driftloop-deployment")["QueueUrl"]
     with time_machine.travel(NOW + timedelta(minutes=20)):
-        assert reconcile({}, context) == {ex.NAME: f"{arn} is Approved: said again"}
+        assert reconcile({}, context) == {"done": {ex.NAME: f"{arn} is Approved: said again"}, "failed": {}}
     (message,) = account.client("sqs").receive_message(QueueUrl=queue)["Messages"]
     assert deploy_model(batch(json.loads(message["Body"])), context) == DONE
     assert account.episodes()[-1].status is Status.ROLLING_OUT
@@ -88,7 +125,7 @@ def test_an_alarm_that_ends_asks_for_nothing(account: Account, context: Context)
 def test_drift_and_quality_at_once_start_one(account: Account, context: Context) -> None:
     quality = _alarm(name="driftloop-late-train-quality")
     assert start_retraining(batch(_alarm(), quality), context) == DONE
-    assert sorted((e.status, e.rule) for e in account.episodes()) == [("refused", "alone"), ("started", "start")]
+    assert sorted((e.status, e.rule) for e in account.episodes()) == [("merged", "alone"), ("started", "start")]
 
 
 @pytest.mark.parametrize(
@@ -101,10 +138,18 @@ def test_other_requests(account: Account, context: Context, name: str, trigger: 
     assert (str(episode.trigger), episode.status) == (trigger, status)
 
 
-def test_a_schedule_without_time_is_as_old_as_its_message(account: Account, context: Context) -> None:
-    sent = {"model": ex.NAME, "trigger": "schedule"}
-    assert start_retraining(batch(sent), context) == DONE
-    assert account.episodes()[0].opened_at.timestamp() == 1772499600
+@pytest.mark.parametrize(("days", "status", "rule"), [(1, Status.STARTED, "start"), (3, Status.REFUSED, "fresh")])
+def test_a_schedule_without_time_is_as_old_as_its_message(
+    account: Account, context: Context, days: int, status: Status, rule: str
+) -> None:
+    put_parameter(account.client("ssm"), retraining={"on": ["schedule"], "every": "7d"})
+    account.ledger.set_champion(ex.NAME, ex.champion())
+    sent = batch({"model": ex.NAME, "trigger": "schedule"})
+    sent["Records"][0]["attributes"]["SentTimestamp"] = str(round((NOW - timedelta(days=days)).timestamp() * 1000))
+    assert start_retraining(sent, context) == DONE
+    (episode,) = account.episodes()
+    assert (episode.status, episode.rule) == (status, rule)
+    assert abs(episode.opened_at - NOW) < timedelta(minutes=1)  # when it was decided
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from driftloop.monitoring.baseline import Windowing, build_baseline
 from driftloop.monitoring.profile import profile_columns
 from driftloop.monitoring.report import DriftReport, Verdict
 from driftloop.ports import NotFoundError, TerminalError
-from tests.fakes import FakeObjects
+from driftloop.simulation.fakes import FakeObjects
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 

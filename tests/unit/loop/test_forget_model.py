@@ -14,7 +14,7 @@ def world() -> World:
     return World()
 
 
-@pytest.mark.parametrize("status", [Status.STARTED, Status.CANDIDATE, Status.ROLLING_OUT])
+@pytest.mark.parametrize("status", [Status.STARTED, Status.CANDIDATE, Status.APPROVED, Status.ROLLING_OUT])
 def test_what_was_under_way_ends_and_the_history_stays(world: World, status: Status) -> None:
     running = world.in_status(status)
     world.forgetter.forget(ex.NAME)

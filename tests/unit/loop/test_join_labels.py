@@ -13,7 +13,7 @@ from driftloop.loop import join_labels
 from driftloop.loop.join_labels import WAITS
 from driftloop.loop.sources import Source
 from driftloop.ports import RetryableError, TerminalError
-from tests.fakes import FakeModels
+from driftloop.simulation.fakes import FakeModels
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 

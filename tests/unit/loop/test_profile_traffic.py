@@ -15,7 +15,7 @@ from driftloop.loop import profile_traffic
 from driftloop.loop.sources import Source
 from driftloop.monitoring.profile import Profile, merge, profile_columns
 from driftloop.ports import NotFoundError, RetryableError, TerminalError
-from tests.fakes import FakeModels
+from driftloop.simulation.fakes import FakeModels
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 

@@ -17,7 +17,7 @@ from driftloop.ports import (
     TerminalError,
 )
 from driftloop.retraining.episode import Episode, Status
-from tests.fakes import FakeHosting, FakeLedger, FakeModels
+from driftloop.simulation.fakes import FakeHosting, FakeLedger, FakeModels
 from tests.fakes import examples as ex
 from tests.unit.loop.world import KEY, World
 
@@ -124,7 +124,7 @@ def test_a_rejected_version_ends_its_episode(world: World, status: Status, reaso
 def test_after_a_rejection_others_may_start(world: World) -> None:
     waiting = world.in_status(Status.CANDIDATE)
     world.clock.advance(days=4)
-    assert world.starter.handle(ex.request(cause="b", at=world.clock.now())).status is Status.REFUSED
+    assert world.starter.handle(ex.request(cause="b", at=world.clock.now())).status is Status.MERGED
     _reject(world, waiting.id)
     world.clock.advance(days=4)
     assert world.starter.handle(ex.request(cause="c", at=world.clock.now())).status is Status.STARTED
@@ -143,8 +143,8 @@ def test_a_rejected_version_that_nobody_waits_for(world: World, episode_id: str)
 
 
 def test_the_loops_own_rejection_after_a_rollback_changes_nothing(world: World) -> None:
-    _serve(world)
     waiting = world.in_status(Status.CANDIDATE)
+    _serve(world)
     _approve(world, 2, waiting.id)
     # Its event may come while the rollback is still being recorded ...
     world.hosting.reject(f"{ex.GROUP_ARN}/2", "alarm")
@@ -287,9 +287,9 @@ class _Dying(FakeLedger):
 
 def test_a_confirmation_that_died_half_way_is_finished_and_keeps_the_way_back(world: World) -> None:
     world.ledger = _Dying("done")
+    episode = world.in_status(Status.CANDIDATE)
     for version in (1, 2):
         _serve(world, version)
-    episode = world.in_status(Status.CANDIDATE)
     with pytest.raises(ConnectionError):
         _serve(world, 3, episode.id)
     assert world.confirmer.changed(ex.BASE) == "version 3 serves"
@@ -306,8 +306,8 @@ def test_a_deployment_that_died_after_telling_the_endpoint_is_confirmed(world: W
     with pytest.raises(ConnectionError):
         _approve(world, 3)
     assert _deployment(world).phase == "prepared"
-    with pytest.raises(RetryableError, match="is Updating"):
-        _approve(world, 3)
+    assert "was told of version 3 before" in _approve(world, 3)
+    assert _deployment(world).phase == "updating"
     world.hosting.settle(ex.BASE)
     assert world.confirmer.changed(ex.BASE) == "version 3 serves"
     assert "not newer than champion 3" in _approve(world, 3)
@@ -321,9 +321,87 @@ def test_a_deployment_that_died_is_taken_up_again_before_its_confirmation(world:
     with pytest.raises(ConnectionError):
         _approve(world, 3)
     world.hosting.settle(ex.BASE)
-    assert "version 3 is being rolled out" in _approve(world, 3)
+    assert "was told of version 3 before" in _approve(world, 3)
     assert len(world.hosting.rollouts) == 2  # the endpoint is not told again
     assert world.confirmer.changed(ex.BASE) == "version 3 serves"
+
+
+def test_a_deployment_that_died_is_not_repeated_when_the_endpoint_went_back_meanwhile(world: World) -> None:
+    """What is on its old configuration again looks like what was never told, and must not be told twice."""
+    world.ledger = _Dying("updating")
+    for version in (1, 2):
+        _serve(world, version)
+    with pytest.raises(ConnectionError):
+        _approve(world, 3)
+    world.hosting.settle(ex.BASE, failure="alarm tripped")
+    assert "was told of version 3 before" in _approve(world, 3)
+    assert "version 3 rolled back: the endpoint went back" in world.confirmer.changed(ex.BASE)
+    assert (_champion(world).version, _deployment(world).phase) == (2, "rolled_back")
+    assert len(world.hosting.rollouts) == 2
+
+
+class _Throttled(FakeHosting):
+    """An endpoint that nobody reaches for a while."""
+
+    throttled = True
+
+    def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
+        if self.throttled:
+            raise RetryableError("update_endpoint: throttled")
+        super().update(endpoint, config, plan)
+
+
+@pytest.fixture
+def half_way(world: World) -> Episode:
+    """Version 2 is recorded as being rolled out, and the endpoint has not heard of it."""
+    episode = world.in_status(Status.CANDIDATE)
+    world.hosting = _Throttled()
+    _serve(world)
+    with pytest.raises(RetryableError, match="throttled"):
+        _approve(world, 2, episode.id)
+    assert (_deployment(world).version, _deployment(world).phase) == (2, "prepared")
+    assert world.episode(episode.id).status is Status.ROLLING_OUT
+    return episode
+
+
+def test_a_rollout_that_the_endpoint_has_not_heard_of_can_be_rejected(world: World, half_way: Episode) -> None:
+    with pytest.raises(RetryableError, match="version 2 is being rolled out just now; its rejection has to wait"):
+        _reject(world, half_way.id, "not on a Friday", 2)
+    world.clock.advance(minutes=2)
+    assert _reject(world, half_way.id, "not on a Friday", 2) == "version 2 was rejected: not on a Friday"
+    assert _deployment(world).phase == "rolled_back"
+    ended = world.episode(half_way.id)
+    assert (ended.status, ended.outcome) == (Status.ROLLED_BACK, "version 2 was rejected: not on a Friday")
+    assert (_champion(world).version, world.hosting.rollouts) == (1, [])
+    assert "nothing to do" in _reject(world, half_way.id, "not on a Friday", 2)
+    assert world.episode(half_way.id) == ended
+
+
+def test_a_rejection_after_the_endpoint_was_told_is_left_to_the_alarms(world: World) -> None:
+    world.ledger = _Dying("updating")
+    for version in (1, 2):
+        _serve(world, version)
+    with pytest.raises(ConnectionError):
+        _approve(world, 3)
+    world.clock.advance(minutes=2)
+    assert "was told of version 3 before" in _reject(world, "", version=3)
+    assert _deployment(world).phase == "updating"
+
+
+@pytest.mark.parametrize("minutes", [0, 20])
+def test_a_rollout_that_a_newer_version_overtook_ends_its_episode(
+    world: World, half_way: Episode, minutes: int
+) -> None:
+    assert isinstance(world.hosting, _Throttled)
+    world.hosting.throttled = False
+    world.clock.advance(minutes=minutes)
+    _serve(world, 3)  # of a run by hand
+    assert _champion(world).version == 3
+    world.clock.advance(minutes=20)
+    for _ in range(2):
+        world.reconciler.reconcile()
+    assert world.episode(half_way.id).status.is_final
+    assert world.ledger.busy([ex.NAME]) == {}
 
 
 def test_an_event_while_the_endpoint_has_not_been_told_is_no_rollback(world: World) -> None:
@@ -370,13 +448,16 @@ def test_an_episode_that_moves_at_the_same_moment_is_not_left_behind(world: Worl
     assert world.episode(episode.id).status is Status.PROMOTED
 
 
-def test_a_lost_race_for_the_episode_comes_back(world: World) -> None:
+@pytest.mark.parametrize(("before", "lost"), [(Status.STARTED, Status.APPROVED), (Status.APPROVED, Status.ROLLING_OUT)])
+def test_a_lost_race_for_the_episode_comes_back(world: World, before: Status, lost: Status) -> None:
     class Raced(FakeLedger):
         def move(self, episode: Episode, expected: Status) -> bool:
-            if episode.status is Status.ROLLING_OUT and expected is Status.STARTED:
+            if (expected, episode.status) in races:
+                races.clear()
                 return False
             return super().move(episode, expected)
 
+    races = {(before, lost)}
     world.ledger = Raced()
     episode = world.in_status(Status.STARTED)
     with pytest.raises(RetryableError, match="moved just now"):

@@ -7,7 +7,7 @@ import pytest
 from driftloop.loop.track_episode import REJECTION_STEP
 from driftloop.ports import RetryableError
 from driftloop.retraining.episode import Episode, Status
-from tests.fakes import FakeLedger
+from driftloop.simulation.fakes import FakeLedger
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 
@@ -32,7 +32,10 @@ def test_success_makes_a_candidate(world: World, started: Episode) -> None:
     episode = _ended(world, started.pipeline_execution_arn)
     assert episode.status is Status.CANDIDATE
     assert world.episode(started.id) == episode
-    assert len(world.notifier.messages) == 1  # that of the start
+    assert world.notifier.subjects == [
+        "[driftloop] late_train: retraining started",
+        "[driftloop] late_train: retraining candidate",
+    ]
 
 
 def test_the_gate_rejects(world: World, started: Episode) -> None:
@@ -67,9 +70,13 @@ def test_an_event_that_comes_twice_is_told_once(world: World, started: Episode) 
 
 
 def test_an_end_that_was_overtaken_by_the_rollout_changes_nothing(world: World, started: Episode) -> None:
-    rolling = started.moved(Status.ROLLING_OUT, world.clock.now())
-    world.ledger.move(rolling, Status.STARTED)
+    approved = started.moved(Status.APPROVED, world.clock.now())
+    assert world.ledger.move(approved, Status.STARTED)
+    assert _ended(world, started.pipeline_execution_arn) == approved
+    rolling = approved.moved(Status.ROLLING_OUT, world.clock.now())
+    assert world.ledger.move(rolling, Status.APPROVED)
     assert _ended(world, started.pipeline_execution_arn) == rolling
+    assert world.episode(started.id) == rolling
 
 
 def test_an_end_that_overtakes_the_record_of_the_start_waits(world: World) -> None:

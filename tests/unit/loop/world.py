@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from driftloop.data.schema import Columns
+from driftloop.loop.announce import Announcer
 from driftloop.loop.baselines import baseline_in_force
 from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.deploy_model import Deployer
@@ -21,9 +22,10 @@ from driftloop.loop.sources import Source
 from driftloop.loop.start_retraining import Starter
 from driftloop.loop.track_episode import Tracker
 from driftloop.retraining.episode import Episode, Status
-from tests.fakes import (
+from driftloop.simulation.fakes import (
     FakeAlarms,
     FakeClock,
+    FakeEvents,
     FakeHosting,
     FakeLedger,
     FakeModels,
@@ -45,25 +47,30 @@ class World:
     objects: FakeObjects = field(default_factory=FakeObjects)
     pipelines: FakePipelines = field(default_factory=FakePipelines)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    events: FakeEvents = field(default_factory=FakeEvents)
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
     hosting: FakeHosting = field(default_factory=FakeHosting)
     models: FakeModels = field(default_factory=lambda: FakeModels(ex.model(), ex.model("other_train")))
 
     @property
+    def announcer(self) -> Announcer:
+        return Announcer(self.notifier, self.events)
+
+    @property
     def starter(self) -> Starter:
-        return Starter(self.models, self.ledger, self.pipelines, self.notifier, self.clock)
+        return Starter(self.models, self.ledger, self.pipelines, self.announcer, self.clock)
 
     @property
     def tracker(self) -> Tracker:
-        return Tracker(self.ledger, self.pipelines, self.notifier, self.clock)
+        return Tracker(self.ledger, self.pipelines, self.announcer, self.clock)
 
     @property
     def deployer(self) -> Deployer:
-        return Deployer(self.models, self.ledger, self.hosting, self.clock, ex.LIVE, KEY)
+        return Deployer(self.models, self.ledger, self.hosting, self.announcer, self.clock, ex.LIVE, KEY)
 
     @property
     def confirmer(self) -> Confirmer:
-        return Confirmer(self.ledger, self.hosting, self.notifier, self.clock)
+        return Confirmer(self.ledger, self.hosting, self.announcer, self.clock)
 
     @property
     def reconciler(self) -> Reconciler:
@@ -131,7 +138,7 @@ class World:
     def in_status(self, status: Status) -> Episode:
         """An episode that went the usual way to a status, its pipeline being the first."""
         opened = self.starter.handle(ex.request(at=self.clock.now()))
-        for step in (Status.CANDIDATE, Status.ROLLING_OUT):
+        for step in (Status.CANDIDATE, Status.APPROVED, Status.ROLLING_OUT):
             if opened.status is status:
                 break
             moved = opened.moved(step, self.clock.now())

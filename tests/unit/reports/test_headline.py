@@ -35,6 +35,18 @@ def _with(scale: float, statuses: list[str]) -> LoopRecord:
             "3 retrainings, 1 failed, 1 rolled back, 1 still open; 2 further requests refused.",
         ),
         (
+            1.1,
+            ["started", "approved", "refused", "deferred", "merged", "merged"],
+            "Served log-loss 0.550 against 0.500 without retraining: 10.0% worse on the same 128,400 rows; "
+            "2 retrainings, 2 still open; 4 further requests: 1 refused, 1 deferred, 2 merged.",
+        ),
+        (
+            1.1,
+            ["promoted", "deferred"],
+            "Served log-loss 0.550 against 0.500 without retraining: 10.0% worse on the same 128,400 rows; "
+            "1 retraining, 1 promoted; 1 further request deferred.",
+        ),
+        (
             1.0,
             [],
             "Served log-loss 0.500 against 0.500 without retraining: no difference on the same 128,400 rows; no retraining.",

@@ -89,7 +89,16 @@ FAULTS = [
     pytest.param("label: late", "label: score", 7, "data.label", "another name", id="taken-label"),
     pytest.param("ops@example.com", "nobody", 2, "owner", "such as ops@example.com", id="owner"),
     pytest.param("owner: ops@example.com\n", "", 1, "owner", "every model file needs it", id="missing"),
-    pytest.param("[drift, quality]", "[drift, data]", 18, "retraining.on.1", "'drift', 'quality'", id="bad-trigger"),
+    pytest.param("[drift, quality]", "[drift, date]", 18, "retraining.on.1", "'drift', 'quality'", id="bad-trigger"),
+    pytest.param("[drift, quality]", "[drift, data]", 17, "retraining", "needs `new_rows`", id="data-and-no-number"),
+    pytest.param("cooldown: 3d", "new_rows: 0", 19, "retraining.new_rows", "1", id="no-new-rows"),
+    pytest.param("cooldown: 3d", "give_up_after: 0", 19, "retraining.give_up_after", "1", id="give-up-at-once"),
+    pytest.param("cooldown: 3d", "give_up_after: 21", 19, "retraining.give_up_after", "20", id="never-give-up"),
+    pytest.param("cooldown: 3d", "budget: {per_day: -1}", 19, "retraining.budget.per_day", "0", id="negative-budget"),
+    pytest.param("cooldown: 3d", "budget: {cost: -1}", 19, "retraining.budget.cost", "0", id="negative-cost"),
+    pytest.param(
+        "cooldown: 3d", "budget: {cost_per_month: 9}", 19, "retraining.budget", "needs `cost`", id="unknown-cost"
+    ),
     pytest.param("task: binary_classification", "task: [", 5, "", "not YAML", id="not-yaml"),
     pytest.param("name: late_train", "? [a, b]\n: late_train", 1, "", "a key is a name", id="list-as-key"),
     pytest.param("name: late_train", "name: !!python/name:os.system", 1, "", "not YAML", id="python-tag"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from driftloop.spec.json_schema import model_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 
+_NUMBER = re.compile(r"[0-9.]+")
 COMMITTED = ROOT / "docs" / "reference" / "model.schema.json"
 
 
@@ -24,11 +26,8 @@ def _flight_delay() -> dict[str, Any]:
     for feature in value["data"]["features"].values():
         if isinstance(feature, dict):
             feature["range"] = [float(bound) for bound in feature["range"]]
-    value["gate"]["margin"] = float(value["gate"]["margin"])
-    numbers = {"sensitivity": float, "smoothing": int, "min_rows": int, "datapoints": int, "of": int}
-    for key in numbers.keys() & value["monitoring"].keys():
-        value["monitoring"][key] = numbers[key](value["monitoring"][key])
-    value["retraining"]["budget"]["per_month"] = int(value["retraining"]["budget"]["per_month"])
+    for part in (value["gate"], value["monitoring"], value["retraining"], value["retraining"]["budget"]):
+        part |= {key: float(text) for key, text in part.items() if isinstance(text, str) and _NUMBER.fullmatch(text)}
     return value
 
 

@@ -10,11 +10,22 @@ from sklearn.dummy import DummyClassifier
 
 from driftloop.data.rows import select
 from driftloop.data.tables import write_table
+from driftloop.monitoring.statistics import log_loss
 from pipelines.steps import evaluate
 from pipelines.steps.champion import find_champion
 from pipelines.steps.step import StepError
 from tests.unit.steps.cloud import Cloud
-from tests.unit.steps.examples import BASE, HOLDOUT_END, SCHEMA, TRAINING_DAYS, WINDOW_END, compiled, pack, rows
+from tests.unit.steps.examples import (
+    BASE,
+    HOLDOUT_END,
+    PER_DAY,
+    SCHEMA,
+    TRAINING_DAYS,
+    WINDOW_END,
+    compiled,
+    pack,
+    rows,
+)
 
 
 @pytest.fixture
@@ -27,11 +38,11 @@ def cloud(server: str) -> Cloud:
 def judged(aws, trained, spec_dir, tmp_path):
     """Run the step on the trained challenger; exit status and evaluation or message."""
     (tmp_path / "holdout").mkdir()
-    holdout = select(rows(), slice(TRAINING_DAYS * 300, None))
+    holdout = select(rows(), slice(TRAINING_DAYS * PER_DAY, None))
     (tmp_path / "holdout" / "rows.csv").write_bytes(write_table(SCHEMA, holdout))
 
-    def run():
-        arguments = ["--spec", spec_dir, "--holdout", tmp_path / "holdout", "--model", trained / "archive"]
+    def run(model=trained / "archive"):
+        arguments = ["--spec", spec_dir, "--holdout", tmp_path / "holdout", "--model", model]
         windows = ["--endpoint", BASE, "--window-end", WINDOW_END, "--holdout-end", HOLDOUT_END]
         outputs = ["--evaluation", tmp_path / "evaluation", "--message", tmp_path / "message"]
         status = evaluate.main([str(argument) for argument in (*arguments, *windows, *outputs)])
@@ -86,16 +97,50 @@ def test_a_blind_champion_is_replaced(aws, judged, archive):
     )
 
 
-def test_a_champion_that_learned_from_the_holdout_is_not_compared_with(aws, judged, archive):
-    def retrained_later(folder):
+def _fitted_until(end):
+    """A change of an archive: its version is blind, and has learned from rows up to then."""
+
+    def edit(folder):
+        _blind(folder)
         record = json.loads((folder / "training.json").read_text())
-        record["windows"]["training"]["end"] = "2026-03-19T00:00:00Z"
+        record["windows"]["training"]["end"] = end
         (folder / "training.json").write_text(json.dumps(record))
 
-    aws.serve(archive(retrained_later), f"{BASE}-v1")
+    return edit
+
+
+def test_only_rows_that_the_champion_has_not_learned_from_are_compared(aws, judged, archive):
+    aws.serve(archive(_fitted_until("2026-03-19T00:00:00Z")), f"{BASE}-v1")
+    status, evaluation = judged()
+    assert status == 0
+    assert evaluation["holdout"] == {"start": "2026-03-19T00:00:00Z", "end": HOLDOUT_END}
+    assert evaluation["rows"] == 3 * PER_DAY
+    assert sum(part["rows"] for part in evaluation["slices"]["line"].values()) <= 3 * PER_DAY
+    assert evaluation["gate"]["decision"] == "promote"
+    assert "on 900 rows of 3 days" in evaluation["gate"]["reason"]
+    table = select(rows(), slice((TRAINING_DAYS + 1) * PER_DAY, None))
+    rate = rows(days=TRAINING_DAYS)["late"].mean()
+    assert evaluation["champion"]["log_loss"] == pytest.approx(log_loss(table["late"], np.full(3 * PER_DAY, rate)))
+
+
+@pytest.mark.parametrize(
+    ("end", "left"), [("2026-03-20T00:00:00Z", "600 rows of 2 days"), ("2026-04-01T00:00:00Z", "0 rows of 0 days")]
+)
+def test_too_few_days_that_the_champion_has_not_learned_from_are_refused_with_a_date(aws, judged, archive, end, left):
+    aws.serve(archive(_fitted_until(end)), f"{BASE}-v1")
     status, message = judged()
     assert status == 1
-    assert message.startswith("the champion was trained on rows up to 2026-03-19T00:00:00Z and the holdout starts at")
+    assert message.startswith(f"the champion was fitted on rows up to {end}, which leaves {left} of the holdout")
+    labels, known = {"20": ("03-23", "03-23T12"), "01": ("04-04", "04-04T12")}[end[8:10]]
+    assert message.endswith(f"retrain when labels up to 2026-{labels}T00:00:00Z are known, from 2026-{known}:00:00Z on")
+
+
+def test_a_challenger_that_learned_from_the_holdout_is_refused(aws, judged, trained, spec_dir, archive, tmp_path):
+    (tmp_path / "model").mkdir()
+    archive(_fitted_until("2026-03-19T00:00:00Z")).rename(tmp_path / "model" / "model.tar.gz")
+    status, message = judged(tmp_path / "model")
+    assert status == 1
+    assert message.startswith("the challenger was trained on rows up to 2026-03-19T00:00:00Z and the holdout starts")
 
 
 def test_a_champion_of_an_older_model_file_is_scored_on_what_it_still_gets(aws, judged, archive, capsys):

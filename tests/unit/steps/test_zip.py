@@ -73,6 +73,12 @@ def executed(cloud: Cloud, run_step: Run, spec_dir: Path, tmp_path_factory: pyte
             "--window-end", WINDOW_END, "--holdout-end", HOLDOUT_END, "--evaluation", folder / "evaluation", *message,
         )
     )  # fmt: skip
+    _succeeds(
+        run_step(
+            "refit", *spec, "--training", folder / "training", "--holdout", folder / "holdout", "--tested",
+            folder / "archive", "--holdout-end", HOLDOUT_END, "--model", folder / "refitted", *message,
+        )
+    )  # fmt: skip
     return Executed(folder, manifest, json.loads((folder / "evaluation" / "evaluation.json").read_text()))
 
 
@@ -127,6 +133,15 @@ def test_archive_is_complete(executed):
     assert record["importance"]["cars"] < min(record["importance"]["line"], record["importance"]["delay"])
 
 
+def test_what_is_registered_has_learned_from_the_holdout_too(executed):
+    record = json.loads((executed.folder / "refitted" / "training.json").read_text())
+    assert record["windows"]["training"]["end"] == HOLDOUT_END
+    assert record["rows"] == (TRAINING_DAYS + HOLDOUT_DAYS) * PER_DAY
+    loss = executed.evaluation["challenger"]["log_loss"]
+    assert record["tested"]["metrics"]["holdout_log_loss"] == pytest.approx(loss, abs=1e-6)
+    assert record["metrics"]["holdout_log_loss"] < loss
+
+
 def test_evaluation_follows_the_contract(executed):
     evaluation = executed.evaluation
     assert set(evaluation) == {
@@ -144,7 +159,7 @@ def test_evaluation_follows_the_contract(executed):
 
 def test_baseline_beside_the_evaluation_is_the_archive_s(executed):
     text = (executed.folder / "evaluation" / "baseline.json").read_bytes()
-    assert text == (executed.folder / "model" / "baseline.json").read_bytes()
+    assert text == (executed.folder / "refitted" / "baseline.json").read_bytes()
     limits = Baseline.from_json(text).limits
     assert min(limits.input_drift, limits.prediction_drift, limits.quality_loss) > 0
 
@@ -176,7 +191,7 @@ def test_a_bad_data_set_fails_with_all_reasons(run_step, executed, spec_dir, tmp
 
 def test_a_step_that_does_not_exist_and_a_wrong_argument(run_step):
     done = run_step("deploy")
-    assert (done.returncode, done.stderr) == (2, "which step? one of prepare, validate, train, evaluate\n")
+    assert (done.returncode, done.stderr) == (2, "which step? one of prepare, validate, train, evaluate, refit\n")
     wrong = run_step("train", "--spec", "x", "--window-start", "yesterday", "--window-end", WINDOW_END)
     assert wrong.returncode == 2
     assert "--window-start" in wrong.stderr

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from driftloop.ports import Champion, Deployment
+from driftloop.ports import Champion, Deployment, Work
 from driftloop.retraining.episode import Episode, Status
+from driftloop.retraining.evidence import Pause, Watch
 
 LEASE = timedelta(days=1)
 
@@ -18,6 +20,8 @@ class FakeLedger:
         self._deployments: dict[str, Deployment] = {}
         self._leases: dict[str, tuple[str, datetime]] = {}
         self._episodes: dict[tuple[str, str], Episode] = {}
+        self._pauses: dict[str, Pause] = {}
+        self._watches: dict[str, Watch] = {}
 
     def champion(self, model: str) -> Champion | None:
         """The version that serves, if any."""
@@ -47,9 +51,17 @@ class FakeLedger:
         found = [e for (owner, _), e in self._episodes.items() if owner == model and e.opened_at >= since]
         return sorted(found, key=lambda episode: (episode.opened_at, episode.id))
 
-    def running(self, model: str) -> Episode | None:
-        """The episode that holds the lease."""
-        return self.episode(model, self._leases[model][0]) if model in self._leases else None
+    def busy(self, models: Sequence[str]) -> dict[str, Work]:
+        """Model -> what is under way."""
+        found = {model: self._work(model) for model in models}
+        return {model: work for model, work in found.items() if work != Work()}
+
+    def _work(self, model: str) -> Work:
+        deployment = self._deployments.get(model)
+        return Work(
+            self._episodes[model, self._leases[model][0]] if model in self._leases else None,
+            deployment if deployment and deployment.is_open else None,
+        )
 
     def claim(self, episode: Episode, now: datetime) -> bool:
         """Record a new episode and take the lease, both or neither."""
@@ -76,9 +88,27 @@ class FakeLedger:
             del self._leases[episode.model]
         return True
 
+    def pause(self, model: str) -> Pause | None:
+        """Who stopped retraining, if anybody did."""
+        return self._pauses.get(model)
+
+    def set_pause(self, model: str, pause: Pause | None) -> None:
+        """Stop retraining, or let it go on."""
+        self._pauses.pop(model, None)
+        if pause:
+            self._pauses[model] = pause
+
+    def watch(self, model: str) -> Watch | None:
+        """What monitoring saw last."""
+        return self._watches.get(model)
+
+    def set_watch(self, model: str, watch: Watch) -> None:
+        """Record what monitoring saw."""
+        self._watches[model] = watch
+
     def forget(self, model: str) -> None:
-        """Delete a model's champion, deployment and lease; its episodes stay."""
-        for kept in (self._champions, self._deployments, self._leases):
+        """Delete what is kept of a model but its episodes."""
+        for kept in (self._champions, self._deployments, self._leases, self._pauses, self._watches):
             kept.pop(model, None)
 
 

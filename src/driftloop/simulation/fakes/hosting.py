@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from driftloop.ports import (
     EndpointState,
@@ -22,6 +23,7 @@ class FakeHosting:
         self._packages = {package.arn: package for package in packages}
         self._endpoints: dict[str, EndpointState] = {}
         self._asked: dict[str, str] = {}
+        self._changes = 0
         self.plans: dict[str, ServingPlan] = {}
         """Models and endpoint configurations that exist."""
         self.rollouts: list[tuple[str, RolloutPlan]] = []
@@ -37,10 +39,11 @@ class FakeHosting:
             raise NotFoundError(f"{arn} does not exist")
         return self._packages[arn]
 
-    def newest(self, group: str) -> Package | None:
-        """The version that was registered last."""
+    def of_episode(self, group: str, episode_id: str) -> Package | None:
+        """The version that an episode registered, if it is among the latest ten of the group."""
         found = [package for package in self._packages.values() if package.group == group]
-        return max(found, key=lambda package: package.version, default=None)
+        latest = sorted(found, key=lambda package: -package.version)[:10]
+        return next((package for package in latest if package.properties.get("episode_id") == episode_id), None)
 
     def endpoint(self, name: str) -> EndpointState | None:
         """State of an endpoint."""
@@ -56,7 +59,7 @@ class FakeHosting:
         """Create an endpoint unless it exists."""
         if endpoint not in self._endpoints:
             self._require(config)
-            self._endpoints[endpoint] = EndpointState("Creating", config, "")
+            self._endpoints[endpoint] = EndpointState("Creating", config, "", self._moment())
             self._asked[endpoint] = config
 
     def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
@@ -65,7 +68,7 @@ class FakeHosting:
         if state is None or state.status != "InService":
             raise RetryableError(f"update_endpoint: {endpoint} cannot be updated now")
         self._require(config)
-        self._endpoints[endpoint] = replace(state, status="Updating")
+        self._endpoints[endpoint] = replace(state, status="Updating", modified=self._moment())
         self._asked[endpoint] = config
         self.rollouts.append((config, plan))
 
@@ -88,7 +91,12 @@ class FakeHosting:
         """Let what was asked of an endpoint end: well, or in a silent rollback, or as another status."""
         state = self._endpoints[endpoint]
         config = state.config if failure else self._asked[endpoint]
-        self._endpoints[endpoint] = EndpointState(status, config, failure)
+        self._endpoints[endpoint] = EndpointState(status, config, failure, self._moment())
+
+    def _moment(self) -> datetime:
+        """Another one for each change."""
+        self._changes += 1
+        return datetime.fromtimestamp(self._changes, UTC)
 
     def _require(self, config: str) -> None:
         if config not in self.plans:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from driftloop.ports import DriftloopError, Model, NotFoundError, RaisedAlarm
 
@@ -36,9 +37,13 @@ class FakeModels:
             raise NotFoundError(f"model {name!r} is not deployed")
         return self._models[name]
 
-    def names(self) -> list[str]:
-        """All deployed models, sorted."""
-        return sorted(self._models)
+    def replace(self, model: Model) -> None:
+        """A model is deployed again."""
+        self._models[model.name] = model
+
+    def all(self) -> tuple[list[Model], dict[str, str]]:
+        """All deployed models, sorted by name; none is unreadable."""
+        return [self._models[name] for name in sorted(self._models)], {}
 
 
 @dataclass
@@ -92,6 +97,17 @@ class FakePipelines:
     def failure(self, execution_arn: str) -> tuple[str, str]:
         """Name of the failed step and its reason."""
         return self.failures.get(execution_arn, ("", ""))
+
+
+@dataclass
+class FakeEvents:
+    """Keeps what was put on the bus."""
+
+    sent: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def put(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Keep one event."""
+        self.sent.append((kind, detail))
 
 
 @dataclass

@@ -1,0 +1,84 @@
+"""People and other systems hear what happens to an episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from driftloop.data.windows import iso
+from driftloop.ports import Events, Notifier
+from driftloop.retraining.episode import Episode, Status
+
+EPISODE_CHANGED = "Retraining Episode Changed"
+"""``detail-type`` of the kit's event about a move."""
+VERSION_CHANGED = "Serving Version Changed"
+"""``detail-type`` of the kit's event about the end of a rollout."""
+ASKS_A_PERSON = "hopeful"
+"""The one rule whose refusals people are told of: nothing starts by itself any more."""
+NEXT = {
+    Status.STARTED: "Nothing: the gate decides about the challenger when it is trained.",
+    Status.CANDIDATE: "Approve or reject the version in SageMaker Studio or with update-model-package.",
+    Status.REJECTED: "Nothing: the champion goes on serving. The evaluation says where the challenger fell short.",
+    Status.FAILED: "Look at the failed step's log; driftloop retrain starts another one by hand.",
+    Status.ROLLED_BACK: "The version before serves again. Look at the endpoint's log and alarm before the next rollout.",
+    Status.REFUSED: "Find out why retraining does not help; driftloop retrain starts one by hand.",
+}
+"""Status -> what whoever reads the message should do."""
+
+
+@dataclass(frozen=True)
+class Announcer:
+    """The event bus hears of every move, people of those that they may want to act on.
+
+    A move is written before it is announced, so after a crash in between nobody hears of it; the ledger has it.
+    """
+
+    notifier: Notifier
+    events: Events
+
+    def moved(self, episode: Episode) -> None:
+        """An episode has a new status."""
+        self.events.put(
+            EPISODE_CHANGED,
+            {
+                "model": episode.model,
+                "episode": episode.id,
+                "trigger": str(episode.trigger),
+                "status": str(episode.status),
+                "rule": episode.rule,
+                "reason": episode.reason,
+                "outcome": episode.outcome,
+                "by": episode.by,
+                "model_package_arn": episode.model_package_arn,
+                "pipeline_execution_arn": episode.pipeline_execution_arn,
+                "into": episode.into,
+                "until": iso(episode.until) if episode.until else None,
+            },
+        )
+        if episode.status in NEXT and (episode.status is not Status.REFUSED or episode.rule == ASKS_A_PERSON):
+            self.notifier.publish(f"[driftloop] {episode.model}: retraining {episode.status}", _message(episode))
+
+    def serves(self, model: str, version: int, package_arn: str) -> None:
+        """A rollout has ended well."""
+        self.events.put(VERSION_CHANGED, {"model": model, "version": version, "model_package_arn": package_arn})
+        self.notifier.publish(f"[driftloop] {model}: version {version} serves", package_arn)
+
+    def rolled_back(self, model: str, version: int, package_arn: str, reason: str) -> None:
+        """A rollout has come to nothing."""
+        detail = {"model": model, "version": version, "model_package_arn": package_arn, "rolled_back": reason}
+        self.events.put(VERSION_CHANGED, detail)
+        self.notifier.publish(f"[driftloop] {model}: version {version} rolled back", reason)
+
+
+def _message(episode: Episode) -> str:
+    lines = {
+        "Episode": episode.id,
+        "Trigger": episode.trigger,
+        "Asked by": episode.by,
+        "Reason": episode.reason,
+        "Outcome": episode.outcome,
+        "Execution": episode.pipeline_execution_arn,
+        "Version": episode.model_package_arn,
+        "What to do": NEXT[episode.status],
+        "The whole story": f"driftloop explain {episode.id}",
+    }
+    return "\n".join(f"{name}: {text}" for name, text in lines.items() if text) + "\n"

@@ -1,0 +1,1 @@
+"""The loop in virtual time, with everything going wrong that can, from a seed."""

@@ -25,6 +25,8 @@ from driftloop.retraining.episode import Episode, Status
 
 _AT_WORK = timedelta(minutes=2)
 """For how long whoever recorded a rollout may still be about to tell the endpoint: longer than the function may run."""
+_LOOKS = 3
+"""The pipeline's end and the approval of what it registered come at the same time: whoever loses looks again at once."""
 _UNDECIDED = (Status.STARTED, Status.CANDIDATE, Status.APPROVED)
 """Statuses in which a decision about the version still counts."""
 
@@ -157,10 +159,15 @@ class Deployer:
 
     def _approve(self, model: str, package: Package) -> None:
         """Raises RetryableError if the start of the episode's pipeline has not been recorded yet."""
-        episode = self._waiting(model, package.properties.get("episode_id", ""))
-        if episode and episode.status is not Status.APPROVED:
+        for _ in range(_LOOKS):
+            episode = self._waiting(model, package.properties.get("episode_id", ""))
+            if episode is None or episode.status is Status.APPROVED:
+                return
             moved = replace(episode.moved(Status.APPROVED, self.clock.now()), model_package_arn=package.arn)
-            self._move(moved, episode.status)
+            if self.ledger.move(moved, episode.status):
+                self.announcer.moved(moved)
+                return
+        raise RetryableError(f"episode {moved.id} moves on and on; the next delivery will see it")
 
     def _waiting(self, model: str, episode_id: str) -> Episode | None:
         """The episode of a version if it waits for the decision about it. A decision may overtake the pipeline's end.

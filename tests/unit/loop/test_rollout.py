@@ -448,19 +448,34 @@ def test_an_episode_that_moves_at_the_same_moment_is_not_left_behind(world: Worl
     assert world.episode(episode.id).status is Status.PROMOTED
 
 
-@pytest.mark.parametrize(("before", "lost"), [(Status.STARTED, Status.APPROVED), (Status.APPROVED, Status.ROLLING_OUT)])
-def test_a_lost_race_for_the_episode_comes_back(world: World, before: Status, lost: Status) -> None:
-    class Raced(FakeLedger):
-        def move(self, episode: Episode, expected: Status) -> bool:
-            if (expected, episode.status) in races:
-                races.clear()
-                return False
-            return super().move(episode, expected)
+class _Raced(FakeLedger):
+    """Somebody else moves the episode first, for some times."""
 
-    races = {(before, lost)}
-    world.ledger = Raced()
+    def __init__(self, *move: Status, times: int) -> None:
+        super().__init__()
+        self._move, self._times = move, times
+
+    def move(self, episode: Episode, expected: Status) -> bool:
+        if (expected, episode.status) == self._move and self._times:
+            self._times -= 1
+            return False
+        return super().move(episode, expected)
+
+
+def test_an_approval_that_meets_the_end_of_the_pipeline_looks_again_at_once(world: World) -> None:
+    world.ledger = _Raced(Status.STARTED, Status.APPROVED, times=2)
     episode = world.in_status(Status.STARTED)
-    with pytest.raises(RetryableError, match="moved just now"):
+    _approve(world, 1, episode.id)
+    assert world.episode(episode.id).status is Status.ROLLING_OUT
+
+
+@pytest.mark.parametrize(
+    ("before", "lost", "times"), [(Status.STARTED, Status.APPROVED, 3), (Status.APPROVED, Status.ROLLING_OUT, 1)]
+)
+def test_a_lost_race_for_the_episode_comes_back(world: World, before: Status, lost: Status, times: int) -> None:
+    world.ledger = _Raced(before, lost, times=times)
+    episode = world.in_status(Status.STARTED)
+    with pytest.raises(RetryableError, match="the next delivery will see it"):
         _approve(world, 1, episode.id)
     world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
     _approve(world, 1, episode.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ DEMO = ROOT / "build" / "demo"
 
 @pytest.fixture(scope="session")
 def demo() -> dict[str, Any]:
-    """Summary of one run of `make demo`."""
+    """Summary of one run of `make demo`; what an earlier run left behind must not pass for it."""
+    shutil.rmtree(DEMO, ignore_errors=True)
     done = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return json.loads((DEMO / "summary.json").read_text())

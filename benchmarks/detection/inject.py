@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.detection.stream import Stream
 from benchmarks.detection.versions import Version
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.rows import concatenate
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.detection.replay import Evidence, Judgement
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Columns, Schema
 from driftloop.retraining.decision import Policy as Rules
 from driftloop.retraining.episode import Trigger

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.detection.replay import Evidence, Judgement
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.windows import Window, floor_time
 from driftloop.monitoring.assessment import Labelled, assess, faults
 from driftloop.monitoring.outcomes import NO_OUTCOMES, count_outcomes

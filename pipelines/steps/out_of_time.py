@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.rows import concatenate, select
 from driftloop.data.schema import Columns
 from pipelines.steps.fitting import Trainer

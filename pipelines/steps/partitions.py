@@ -13,7 +13,7 @@ import boto3
 import numpy as np
 
 from driftloop.aws.objects import S3Objects
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.parsing import BadRowError, Row, parse_row, to_columns
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.typed_rows import CLASS, csv_score

@@ -18,7 +18,7 @@ import boto3
 
 from driftloop.aws.captures import S3Captures
 from driftloop.aws.objects import S3Objects, parse_uri
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Schema
 from driftloop.loop import backfill
 from driftloop.loop.sources import Source

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from driftloop.data.capture import SCORE
+from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window
 from driftloop.monitoring.baseline import Baseline, Windowing, build_baseline

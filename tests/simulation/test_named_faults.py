@@ -297,7 +297,6 @@ def test_a_key_that_is_disabled(world: Story) -> None:
     assert (world.runs, world.serves) == (1, f"InService {BASE}-v2")
     for message in world.account.messages:
         if message.fate == "dead":  # driftloop dead-letters --redrive
-            message.fate, message.receives = "waiting", 0
             world.account.replay(message, timedelta(0))
     world.run(hours=1)
     assert list(counted(world).values()) == [(2, 1)]

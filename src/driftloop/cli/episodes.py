@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driftloop.cli.cloud import Cloud
-from driftloop.cli.words import plain, stamp
+from driftloop.cli.words import paused, plain, stamp
 from driftloop.data.windows import iso
 from driftloop.retraining.episode import Episode, Status
 
@@ -77,7 +77,7 @@ def _count(found: list[Episode], ledger: list[Episode]) -> str:
 
 def _pause(cloud: Cloud, model: str) -> str:
     pause = cloud.ledger.pause(model)
-    return f"; paused since {stamp(pause.at)} by {plain(pause.by)}: {plain(pause.reason)}" if pause else ""
+    return f"; paused {paused(pause)}" if pause else ""
 
 
 def _table(found: list[Episode]) -> Table:

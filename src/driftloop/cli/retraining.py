@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from driftloop.cli.cloud import Cloud
-from driftloop.cli.words import plain, stamp
+from driftloop.cli.words import paused
 from driftloop.retraining.evidence import Pause
 
 LONGEST_REASON = 1000
@@ -35,8 +35,8 @@ def pause(model: str, reason: str) -> None:
     new = Pause(_caller(cloud), cloud.now(), reason)
     cloud.ledger.set_pause(model, new)
     if before:
-        click.echo(f"{model} was paused already, {_words(before)}; now your reason stands")
-    click.echo(f"{model} is paused {_words(new)}; end it with: driftloop resume {model}")
+        click.echo(f"{model} was paused already, {paused(before)}; now your reason stands")
+    click.echo(f"{model} is paused {paused(new)}; end it with: driftloop resume {model}")
 
 
 @click.command()
@@ -49,7 +49,7 @@ def resume(model: str) -> None:
     if before is None:
         raise click.ClickException(f"{model} is not paused")
     cloud.ledger.set_pause(model, None)
-    click.echo(f"{model} is resumed; it was paused {_words(before)}")
+    click.echo(f"{model} is resumed; it was paused {paused(before)}")
 
 
 def _reason(text: str) -> str:
@@ -61,7 +61,3 @@ def _reason(text: str) -> str:
 
 def _caller(cloud: Cloud) -> str:
     return cloud.caller[:LONGEST_CALLER]
-
-
-def _words(found: Pause) -> str:
-    return f"since {stamp(found.at)} by {plain(found.by)}: {plain(found.reason)}"

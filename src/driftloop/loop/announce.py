@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftloop.data.windows import iso
-from driftloop.ports import Events, Notifier
+from driftloop.ports import Events, Ledger, Notifier
 from driftloop.retraining.episode import Episode, Status
 
 EPISODE_CHANGED = "Retraining Episode Changed"
@@ -56,6 +56,13 @@ class Announcer:
         )
         if episode.status in NEXT and (episode.status is not Status.REFUSED or episode.rule == ASKS_A_PERSON):
             self.notifier.publish(f"[driftloop] {episode.model}: retraining {episode.status}", _message(episode))
+
+    def move(self, ledger: Ledger, moved: Episode, expected: Status) -> bool:
+        """Write an episode's next status and announce it. False if somebody else moved it: nothing is announced then."""
+        written = ledger.move(moved, expected)
+        if written:
+            self.moved(moved)
+        return written
 
     def serves(self, model: str, version: int, package_arn: str) -> None:
         """A rollout has ended well."""

@@ -77,9 +77,7 @@ class Confirmer:
     def _close(self, model: str, deployment: Deployment, status: Status, outcome: str) -> None:
         episode = self.ledger.episode(model, deployment.episode_id) if deployment.episode_id else None
         if episode and episode.status is Status.ROLLING_OUT:
-            moved = episode.moved(status, self.clock.now(), outcome)
-            if self.ledger.move(moved, Status.ROLLING_OUT):
-                self.announcer.moved(moved)
+            self.announcer.move(self.ledger, episode.moved(status, self.clock.now(), outcome), Status.ROLLING_OUT)
 
 
 def _fault(state: EndpointState | None) -> str:

@@ -100,15 +100,14 @@ class Deployer:
             return self._told_before(model, running)
         if not self.ledger.set_deployment(model, replace(running, phase="rolled_back"), running):
             raise RetryableError(f"the rollout of version {running.version} moved just now")
-        episode = self.ledger.episode(model, running.episode_id) if running.episode_id else None
+        episode = self._episode(model, running.episode_id)
         if episode and episode.status is Status.ROLLING_OUT:
             self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
         return outcome
 
     def _overtaken(self, model: str, package: Package, champion: int) -> None:
         """A newer version, of a run by hand, went first: nothing will be rolled out for the episode."""
-        episode_id = package.properties.get("episode_id", "")
-        episode = self.ledger.episode(model, episode_id) if episode_id else None
+        episode = self._episode(model, package.properties.get("episode_id", ""))
         rollout = self.ledger.deployment(model)
         if episode is None or (rollout and rollout.package_arn == package.arn):
             return  # the end of its own rollout ends the episode
@@ -164,8 +163,7 @@ class Deployer:
             if episode is None or episode.status is Status.APPROVED:
                 return
             moved = replace(episode.moved(Status.APPROVED, self.clock.now()), model_package_arn=package.arn)
-            if self.ledger.move(moved, episode.status):
-                self.announcer.moved(moved)
+            if self.announcer.move(self.ledger, moved, episode.status):
                 return
         raise RetryableError(f"episode {moved.id} moves on and on; the next delivery will see it")
 
@@ -174,20 +172,23 @@ class Deployer:
 
         Raises RetryableError if the start of its pipeline has not been recorded yet.
         """
-        episode = self.ledger.episode(model, episode_id) if episode_id else None
+        episode = self._episode(model, episode_id)
         if episode and episode.status is Status.REQUESTED:
             raise RetryableError(f"the start of episode {episode_id} is not recorded yet")
         return episode if episode and episode.status in _UNDECIDED else None
 
+    def _episode(self, model: str, episode_id: str) -> Episode | None:
+        """None for a version without an episode: of a run by hand."""
+        return self.ledger.episode(model, episode_id) if episode_id else None
+
     def _begin(self, model: str, episode_id: str) -> None:
-        episode = self.ledger.episode(model, episode_id) if episode_id else None
+        episode = self._episode(model, episode_id)
         if episode and episode.status is Status.APPROVED:
             self._move(episode.moved(Status.ROLLING_OUT, self.clock.now()), Status.APPROVED)
 
     def _move(self, moved: Episode, expected: Status) -> None:
-        if not self.ledger.move(moved, expected):
+        if not self.announcer.move(self.ledger, moved, expected):
             raise RetryableError(f"episode {moved.id} moved just now; the next delivery will see it")
-        self.announcer.moved(moved)
 
     def _serving(self, model: Model, config: str) -> ServingPlan:
         serving = model.spec["serving"]

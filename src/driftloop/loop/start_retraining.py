@@ -91,10 +91,8 @@ class Starter:
         try:
             arn = self.pipelines.start(model.resources.pipeline, parameters, episode.token)
         except TerminalError as error:
-            return self._move(episode.moved(Status.FAILED, self.clock.now(), str(error)))
-        return self._move(replace(episode.moved(Status.STARTED, self.clock.now()), pipeline_execution_arn=arn))
-
-    def _move(self, moved: Episode) -> Episode:
-        if self.ledger.move(moved, Status.REQUESTED):
-            self.announcer.moved(moved)
+            moved = episode.moved(Status.FAILED, self.clock.now(), str(error))
+        else:
+            moved = replace(episode.moved(Status.STARTED, self.clock.now()), pipeline_execution_arn=arn)
+        self.announcer.move(self.ledger, moved, Status.REQUESTED)
         return moved

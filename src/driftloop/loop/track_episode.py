@@ -48,10 +48,9 @@ class Tracker:
         return self._move(episode.moved(Status.FAILED, self.clock.now(), "its version was deleted"), episode.status)
 
     def _move(self, moved: Episode, expected: Status = Status.STARTED) -> Episode:
-        if not self.ledger.move(moved, expected):
-            return self.ledger.episode(moved.model, moved.id) or moved
-        self.announcer.moved(moved)
-        return moved
+        if self.announcer.move(self.ledger, moved, expected):
+            return moved
+        return self.ledger.episode(moved.model, moved.id) or moved
 
     def _find(self, execution_arn: str) -> Episode | None:
         pipeline = execution_arn.rsplit(":pipeline/", maxsplit=1)[-1].split("/", maxsplit=1)[0]

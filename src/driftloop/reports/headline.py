@@ -16,7 +16,7 @@ from driftloop.reports.measures import (
     windows_of,
 )  # fmt: skip
 from driftloop.reports.record import LoopRecord
-from driftloop.retraining.episode import NEVER_RAN, Status
+from driftloop.retraining.episode import Status
 
 _ENDS = (Status.PROMOTED, Status.REJECTED, Status.FAILED, Status.ROLLED_BACK)
 _ANSWERS = (Status.REFUSED, Status.DEFERRED, Status.MERGED)
@@ -38,7 +38,7 @@ def _quality_words(comparison: Comparison | None) -> str:
 
 def _retraining_words(record: LoopRecord) -> str:
     run = retrainings(record)
-    unstarted = Counter(episode.status for episode in episodes(record) if episode.status in NEVER_RAN)
+    unstarted = Counter(episode.status for episode in episodes(record) if episode.status in _ANSWERS)
     ends = Counter(episode.status for episode in run)
     parts = [f"{ends[status]} {words.status(status)}" for status in _ENDS if ends[status]]
     still_open = len(run) - sum(ends[status] for status in _ENDS)

@@ -116,7 +116,8 @@ class Account:
         self._run(function, event, done, lambda: None)
 
     def replay(self, message: Message, delay: timedelta) -> None:
-        """A message that was handled comes again."""
+        """A message that has had its end comes again, as if it had never been received."""
+        message.fate, message.receives = "waiting", 0
         self.engine.after(delay, lambda: self._arrive(message))
 
     def reconcile(self, attempt: int = 0) -> None:

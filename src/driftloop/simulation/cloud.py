@@ -26,10 +26,8 @@ class Execution:
     episode: str
     """Empty if a person started it."""
     begun: datetime
-    trained_at: datetime
-    """Moment up to which its rows reach."""
+    """And the moment up to which its rows reach."""
     ended: datetime | None = None
-    status: str = "Executing"
 
 
 @dataclass
@@ -172,7 +170,7 @@ class Cloud:
 
     def _begin(self, arn: str, parameters: Mapping[str, str]) -> None:
         model = model_of_endpoint(arn.split(":pipeline/")[1].split("/", maxsplit=1)[0])
-        run = Execution(arn, model, parameters.get("EpisodeId", ""), self.engine.now, self.engine.now)
+        run = Execution(arn, model, parameters.get("EpisodeId", ""), self.engine.now)
         self.executions.append(run)
         self.log(f"{model}: execution {arn[-6:]} of episode {run.episode[:8] or 'nobody'} begins")
         chance = random(self.faults.seed, "run", model, len(self.executions))
@@ -195,7 +193,7 @@ class Cloud:
             self._end(run, "Failed")
             return
         open_troubles = [trouble for trouble in self.troubles.get(run.model, ()) if not trouble.over]
-        if open_troubles and not any(t.curable and t.since <= run.trained_at for t in open_troubles):
+        if open_troubles and not any(t.curable and t.since <= run.begun for t in open_troubles):
             self.pipelines.failures[run.arn] = ("RejectChallenger", "not better")
             self._end(run, "Failed")
             return
@@ -210,7 +208,7 @@ class Cloud:
     def _end(self, run: Execution, status: str) -> None:
         if run.ended:
             return
-        run.ended, run.status = self.engine.now, status
+        run.ended = self.engine.now
         self.pipelines.statuses[run.arn] = status
         self.log(f"{run.model}: execution {run.arn[-6:]} {status}")
         detail = {"pipelineExecutionArn": run.arn, "currentPipelineExecutionStatus": status}
@@ -302,7 +300,7 @@ class Cloud:
         version = config.rpartition("-v")[2]
         run = self.origins[f"{ACCOUNT}:model-package/{ModelNames(model).base}/{version}"]
         for trouble in self.troubles.get(model, ()):
-            if trouble.curable and not trouble.over and trouble.since <= run.trained_at:
+            if trouble.curable and not trouble.over and trouble.since <= run.begun:
                 trouble.over = True
                 alarm = ModelNames(model).alarm(trouble.signal)
                 if not any(t.signal == trouble.signal and not t.over for t in self.troubles[model]):

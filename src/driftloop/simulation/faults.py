@@ -18,13 +18,6 @@ Fault = tuple[str, str, int]
 
 CALL = ("throttled", "response_lost", "crash_before", "crash_after", "slow", "stale_read")
 """Faults of a call to a service."""
-EVENT = ("event_lost", "event_twice", "event_late")
-"""Faults of the way to a queue."""
-WORLD = ("stopped_by_hand", "silent_rollback", "endpoint_failed", "step_failed", "person_approves_twice",
-         "person_rejects_late", "run_in_console", "alarm_flaps", "storm", "feed_breaks", "poisoned_capture",
-         "clock_skew", "pause_by_hand", "version_deleted", "execution_deleted")  # fmt: skip
-"""Faults of everything else."""
-
 DEFAULT: Mapping[str, float] = {
     "throttled": 0.01, "response_lost": 0.005, "crash_before": 0.003, "crash_after": 0.003, "slow": 0.003,
     "stale_read": 0.02, "event_lost": 0.05, "event_twice": 0.1, "event_late": 0.05, "stopped_by_hand": 0.02,
@@ -42,8 +35,8 @@ MAX_SKEW = timedelta(seconds=60)
 STALENESS = timedelta(minutes=2)
 """How old an answer of an eventually consistent service may be."""
 FUNCTION_TIMEOUT = timedelta(seconds=60)
-_CONSISTENT = frozenset({"ledger"})
 _READS = frozenset({"status", "endpoint", "package", "of_episode", "raised"})
+"""Operations whose answers may be old; the ledger's are not among them, as it is read consistently."""
 
 
 class Crash(BaseException):
@@ -138,7 +131,7 @@ class Service:
                 f"{place}: throttled"
             )
         readable = operation in _READS
-        if fault == "stale_read" and readable and self._name not in _CONSISTENT:
+        if fault == "stale_read" and readable:
             since, answer = self._answers.get((operation, arguments), (engine.now, None))
             if answer is not None and engine.now - since < STALENESS:
                 return answer

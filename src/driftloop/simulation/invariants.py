@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from driftloop.loop.reconcile import CLOCKS
 from driftloop.names import ModelNames
 from driftloop.ports import Model
-from driftloop.retraining.decision import LOOK_BACK, Policy
-from driftloop.retraining.episode import Episode, Status, Trigger
+from driftloop.retraining.decision import ALARMS, LOOK_BACK, Policy
+from driftloop.retraining.episode import Episode, Trigger
 from driftloop.simulation.account import RECONCILE_EVERY
 from driftloop.simulation.cloud import ACCOUNT, Execution
 from driftloop.simulation.faults import FUNCTION_TIMEOUT, MAX_SKEW
@@ -68,7 +68,7 @@ def _nothing_is_left_undone(world: World) -> Iterator[str]:
 
 def _causes(world: World, model: Model, policy: Policy, episodes: Sequence[Episode]) -> Iterator[tuple[str, datetime]]:
     """What lasts and asks for a retraining, and since when."""
-    for trigger in policy.on & {Trigger.DRIFT, Trigger.QUALITY}:
+    for trigger in policy.on & ALARMS:
         if alarm := world.cloud.alarms.standing.get(ModelNames(model.name).alarm(trigger)):
             yield f"{alarm.name} stands", alarm.since
     runs = [episode for episode in episodes if episode.ran]
@@ -206,7 +206,7 @@ def _everything_has_a_reason(world: World) -> Iterator[str]:
         for episode in world.episodes(name):
             if not (episode.rule and (episode.reason or episode.outcome)):
                 yield f"{name}: episode {episode.id} has no reason"
-            if episode.status in (Status.REFUSED, Status.DEFERRED, Status.MERGED) and not episode.outcome:
+            if not episode.ran and not episode.outcome:
                 yield f"{name}: episode {episode.id} was {episode.status} without a reason"
     for run in _own(world):
         if world.ledger.episode(run.model, run.episode) is None:

@@ -150,8 +150,6 @@ def _replay(world: World) -> tuple[list[Violation], bool]:
     before = state_of(world)
     handled = [message for message in world.account.messages if message.fate == "handled"]
     world.account.reconciles = False
-    for message in handled:
-        message.fate, message.receives = "waiting", 0
     chance = world.chance("replay")
     for message in chance.sample(handled, len(handled)):
         world.account.replay(message, timedelta(minutes=chance.uniform(0, 20)))

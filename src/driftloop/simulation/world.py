@@ -35,14 +35,12 @@ VERSIONS = 60
 LABELLED_ROWS = 20
 """Rows of one hour that get their label."""
 LIVE = "live-bucket"
-PORTS = ("models", "ledger", "objects", "pipelines", "hosting", "alarms", "decisions", "notifier")
 
 
 @dataclass(frozen=True)
 class Captured:
     """One object of traffic and what is in it."""
 
-    model: str
     key: str
     good: int
     bad: int
@@ -181,7 +179,7 @@ class World:
         key = f"capture/{base}/AllTraffic/{self.engine.now:%Y/%m/%d/%H}/{number}.jsonl"
         content = capture_file(f"{model}-{number}", self.engine.now, good, bad)
         version_id = self.objects.put(LIVE, key, content)
-        self.captured.append(Captured(model, key, good, bad))
+        self.captured.append(Captured(key, good, bad))
         self.source_ids[Source(LIVE, key, version_id, "e", len(content)).id] = key
         body = self._stored(key, content, version_id)
         # S3 delivers at least once; it is only duplicates and delays that this way knows.

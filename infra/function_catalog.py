@@ -226,7 +226,7 @@ FUNCTIONS = (
         "reconcile",
         "Repairs what lost events, crashes and refusals left behind.",
         memory=512,
-        timeout=300,
+        timeout=900,
         failures="reconciliation",
         grants=(
             _ledger("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem"),

@@ -31,6 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Metric.ESTIMATED_LOSS: report.estimated_loss,
         Metric.QUALITY_LOSS: report.quality_loss,
     }
-    emit(report.model, {name: score for name, score in scores.items() if score is not None}, MetricUnit.NoUnit)
+    said = {name: score for name, score in scores.items() if score is not None and not report.superseded}
+    emit(report.model, said, MetricUnit.NoUnit)
     logger.info("window judged", model=report.model, verdict=report.verdict, reasons=report.reasons, rows=report.rows)
     return {"verdict": report.verdict, "reasons": report.reasons}

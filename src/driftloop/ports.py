@@ -84,7 +84,12 @@ class Champion:
     baseline_uri: str
     config: str
     since: datetime
-    previous_config: str = ""
+    previous: Champion | None = None
+    """The version that served before this one, without its own predecessor: windows that end before ``since`` are its."""
+
+    def at(self, end: datetime) -> Champion:
+        """The version that answers for a window that ends then, as far back as is known."""
+        return self.previous if self.previous and end <= self.since else self
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -50,8 +51,8 @@ class TestLedger:
 
     def test_a_champion_is_read_as_it_was_written(self, ledger: Ledger) -> None:
         ledger.set_champion(ex.NAME, ex.champion(1))
-        ledger.set_champion(ex.NAME, ex.champion(2, previous="v1"))
-        assert ledger.champion(ex.NAME) == ex.champion(2, previous="v1")
+        ledger.set_champion(ex.NAME, ex.champion(2, previous=ex.champion(1)))
+        assert ledger.champion(ex.NAME) == ex.champion(2, previous=ex.champion(1))
         assert ledger.champion("other") is None
 
     def test_a_deployment_goes_on_only_from_where_it_is(self, ledger: Ledger) -> None:
@@ -299,6 +300,17 @@ def test_items_of_an_older_version_of_the_kit_are_read(aws: Callable[[str], Any]
     assert ledger.episodes(ex.NAME, ex.START) == [expected]
     assert ledger.episode(ex.NAME, expected.id) == expected
     assert (expected.by, expected.until, expected.into, expected.revision) == ("", None, "", "")
+
+
+def test_a_champion_of_an_older_version_of_the_kit_serves_on(aws: Callable[[str], Any]) -> None:
+    """As version 0.1.0 wrote it: of the version before, only the name of its configuration."""
+    create_table(aws("dynamodb"))
+    champion = ex.champion(2)
+    old = {**vars(champion), "since": champion.since.isoformat(), "previous_config": "v1"}
+    del old["previous"]
+    item = {"model": {"S": ex.NAME}, "item": {"S": "champion"}, "content": {"S": json.dumps(old)}}
+    aws("dynamodb").put_item(TableName=TABLE, Item=item)
+    assert DynamoLedger(aws("dynamodb"), TABLE).champion(ex.NAME) == champion
 
 
 def test_a_rollout_of_an_older_version_of_the_kit_goes_on(aws: Callable[[str], Any]) -> None:

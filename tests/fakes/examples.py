@@ -143,7 +143,9 @@ def package(version: int = 1, episode_id: str = "", approval: str = "Approved") 
     )  # fmt: skip
 
 
-def champion(version: int = 1, since: datetime = START - timedelta(days=40), previous: str = "") -> Champion:
+def champion(
+    version: int = 1, since: datetime = START - timedelta(days=40), previous: Champion | None = None
+) -> Champion:
     """A version that serves."""
     return Champion(version, f"{GROUP_ARN}/{version}", BASELINE_URI, f"{BASE}-v{version}", since, previous)
 

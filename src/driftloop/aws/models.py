@@ -39,11 +39,15 @@ class SsmModels:
         found = [(item["Name"].removeprefix(prefix), item["Value"]) for page in pages for item in page["Parameters"]]
         models: list[Model] = []
         unreadable: dict[str, str] = {}
+        until = self._monotonic() + self._seconds
         for name, value in sorted(found):
             try:
-                models.append(_model(name, value))
+                model = _model(name, value)
             except (ValueError, LookupError, TypeError) as error:
                 unreadable[name] = f"{ModelNames(name).parameter} cannot be read: {type(error).__name__}: {error}"
+                continue
+            models.append(model)
+            self._known[name] = until, model
         return models, unreadable
 
     def _read(self, name: str) -> Model:

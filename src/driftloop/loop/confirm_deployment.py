@@ -59,11 +59,11 @@ class Confirmer:
 
     def _promote(self, model: str, deployment: Deployment, old: Champion | None) -> None:
         # The version before is kept for a rollback; the one before that is not needed any more.
-        if old and old.previous_config:
-            self.hosting.retire(old.previous_config)
+        if old and old.previous:
+            self.hosting.retire(old.previous.config)
         champion = Champion(
             deployment.version, deployment.package_arn, deployment.baseline_uri, deployment.config, self.clock.now(),
-            old.config if old else "",
+            replace(old, previous=None) if old else None,
         )  # fmt: skip
         self.ledger.set_champion(model, champion)
 

@@ -46,13 +46,14 @@ class Detector:
 
     def detect(self, name: str, now: datetime) -> DriftReport | None:
         """Report on the last complete window; None if no version serves yet."""
-        champion = self.ledger.champion(name)
-        if champion is None:
+        serving = self.ledger.champion(name)
+        if serving is None:
             return None
         model = self.models.get(name)
         monitoring, delay = model.spec["monitoring"], model.schema.label_delay
         length, smoothing = timedelta(seconds=monitoring["window"]), monitoring["smoothing"]
         window = last_complete(now, length)
+        champion = serving.at(window.end)
         baseline = load_baseline(self.objects, champion.baseline_uri)
         waiting = (window.end - floor_time(now - delay, length)) // length
         windows = _last_windows(window.end, length, smoothing + waiting)
@@ -73,7 +74,7 @@ class Detector:
             min_rows=monitoring["min_rows"],
             smoothing=smoothing,
         )
-        report = replace(report, restated=restated)
+        report = replace(report, restated=restated, superseded=champion is not serving)
         self._remember(report)
         self._tell(report, Window(window.start - length, window.start))
         content = json.dumps(report.to_dict(), sort_keys=True).encode()

@@ -6,7 +6,7 @@ under way, not with history.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -29,6 +29,10 @@ CLOCKS = timedelta(minutes=5)
 """By how much the clocks of CloudWatch and of a function may differ."""
 
 
+_Outcome = tuple[str, str]
+"""What was done about a model, and why it could not be looked after; both may be empty."""
+
+
 @dataclass(frozen=True)
 class Pass:
     """What one run has found."""
@@ -49,21 +53,27 @@ class Reconciler:
     decisions: Decisions
     confirmer: Confirmer
     alarms: Alarms
+    each: Callable[[Callable[[Model], _Outcome], Sequence[Model]], Iterable[_Outcome]] = map
+    """How to go through the models: most of a pass is waiting, so a function looks after several at a time."""
 
     def reconcile(self) -> Pass:
         """Look after all models. One that cannot be looked after does not keep the others from it."""
         raised = {alarm.name: alarm for alarm in self.alarms.raised()}
         models, unreadable = self.starter.models.all()
         busy = self.starter.ledger.busy([model.name for model in models])
-        found = Pass(len(models) + len(unreadable), failed=dict(unreadable))
-        for model in models:
+
+        def look(model: Model) -> _Outcome:
             try:
-                outcome = self._look_after(model, busy.get(model.name, Work()), raised)
+                return self._look_after(model, busy.get(model.name, Work()), raised), ""
             except Exception as error:  # whatever it is, it concerns this model only
-                found.failed[model.name] = f"{type(error).__name__}: {error}"
-                continue
-            if outcome:
-                found.done[model.name] = outcome
+                return "", f"{type(error).__name__}: {error}"
+
+        found = Pass(len(models) + len(unreadable), failed=dict(unreadable))
+        for model, (done, failure) in zip(models, self.each(look, models), strict=True):
+            if failure:
+                found.failed[model.name] = failure
+            elif done:
+                found.done[model.name] = done
         return found
 
     def _look_after(self, model: Model, work: Work, raised: Mapping[str, RaisedAlarm]) -> str:

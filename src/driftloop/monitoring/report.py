@@ -158,6 +158,8 @@ class DriftReport:
     slices: list[SliceReport]
     restated: list[WindowQuality]
     """Observed quality of the last windows by what labels have arrived, oldest first."""
+    superseded: bool = False
+    """Whether another version serves by now. Then the scores are for people: an alarm would blame the other one."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain form for JSON."""

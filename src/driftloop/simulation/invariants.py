@@ -178,9 +178,9 @@ def _the_way_back_is_kept(world: World) -> Iterator[str]:
     """I5, too: what serves and what served before can be served, and no older version follows a newer one."""
     for name in world.models:
         champion, plans = world.ledger.champion(name), world.cloud.hosting.plans
-        for config in (champion.config, champion.previous_config) if champion else ():
-            if config and config not in plans:
-                yield f"{name}: the configuration {config} is gone"
+        for kept in (champion, champion.previous) if champion else ():
+            if kept and kept.config not in plans:
+                yield f"{name}: the configuration {kept.config} is gone"
         rollouts = [(who, config) for _, who, config in world.cloud.rollouts if who == ModelNames(name).base]
         told = [
             int(config.rpartition("-v")[2]) for who, config in rollouts if (who, config) not in world.cloud.rolled_back

@@ -90,6 +90,22 @@ def test_the_first_span_that_is_all_the_versions_own(world: World) -> None:
     assert (_detect(world).input_drift or 0) > 1
 
 
+def test_a_window_from_before_a_promotion_is_judged_by_the_version_that_served_it(world: World) -> None:
+    world.profile(world.captured(_two_days(shift=10)))
+    promoted = ex.START + DAY + timedelta(minutes=20)
+    next_one = replace(ex.champion(2, promoted, ex.champion(1)), baseline_uri=f"s3://{ex.ARTIFACTS}/other.json")
+    world.ledger.set_champion(ex.NAME, next_one)
+    report = _detect(world)
+    assert (report.version, report.rows, report.verdict, report.superseded) == (1, 100, Verdict.SHIFTED, True)
+    assert json.loads(world.objects.read(ex.LIVE, REPORT))["superseded"]
+
+
+def test_the_window_in_which_a_version_began_is_its_own(world: World) -> None:
+    world.profile(world.captured(_two_days()))
+    world.ledger.set_champion(ex.NAME, ex.champion(2, ex.START + timedelta(hours=23), ex.champion(1)))
+    assert (_detect(world).version, _detect(world).superseded) == (2, False)
+
+
 def test_without_a_version_there_is_nothing_to_judge() -> None:
     assert World().detector.detect(ex.NAME, ex.START) is None
 

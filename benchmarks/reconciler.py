@@ -31,7 +31,7 @@ from driftloop.ports import Champion, Resources
 from driftloop.retraining.episode import Request, Status, Trigger, open_episode
 from driftloop.spec import load_model
 from driftloop.twin import lifecycle
-from functions.reconcile.handler import AT_A_TIME, handler
+from functions.reconcile.handler import handler
 
 SERVICES = ("ssm", "dynamodb", "cloudwatch", "sagemaker", "sqs", "sns", "events")
 MODEL = Path(__file__).resolve().parents[1] / "models" / "flight_delay" / "model.yaml"
@@ -145,7 +145,7 @@ def _pass(count: int, latency: float) -> dict[str, Any]:
         "retrainings": len(found["done"]),
         "calls": total,
         "calls_by_operation": dict(sorted(calls.items())),
-        "estimated_seconds": round(total * latency / AT_A_TIME, 1),
+        "estimated_seconds": round(total * latency / wiring.AT_A_TIME, 1),
         "seconds_here": round(seconds, 1),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -16,9 +15,6 @@ from driftloop.loop.start_retraining import Starter
 from driftloop.loop.track_episode import Tracker
 from driftloop.names import Metric
 
-AT_A_TIME = 8
-"""Models; below the ten connections that a client keeps open."""
-
 logger = Logger(service="reconcile")
 
 
@@ -27,15 +23,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, dict[str
     """Look after all models; the answer names those for which something was done, or could not be."""
     models, ledger, pipelines = wiring.models(), wiring.ledger(), wiring.pipelines()
     announcer, clock = wiring.announcer(), wiring.CLOCK
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        found = Reconciler(
-            Starter(models, ledger, pipelines, announcer, clock),
-            Tracker(ledger, pipelines, announcer, clock),
-            wiring.decisions(),
-            Confirmer(ledger, wiring.hosting(), announcer, clock),
-            wiring.alarms(),
-            pool.map,
-        ).reconcile()
+    found = Reconciler(
+        Starter(models, ledger, pipelines, announcer, clock),
+        Tracker(ledger, pipelines, announcer, clock),
+        wiring.decisions(),
+        Confirmer(ledger, wiring.hosting(), announcer, clock),
+        wiring.alarms(),
+        wiring.pool().map,
+    ).reconcile()
     for model, outcome in found.done.items():
         logger.info("model looked after", model=model, outcome=outcome)
     for model, reason in found.failed.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache
 
 from driftloop.aws.alarms import CloudWatchAlarms
@@ -18,6 +19,8 @@ from driftloop.aws.settings import Settings
 from driftloop.loop.announce import Announcer
 
 CLOCK = SystemClock()
+AT_A_TIME = 8
+"""Calls that wait for AWS together; below the ten connections that a client keeps open."""
 
 
 @cache
@@ -78,3 +81,9 @@ def notifier() -> SnsNotifier:
 def announcer() -> Announcer:
     """The kit's topic and the event bus."""
     return Announcer(notifier(), EventBridgeEvents(client("events")))
+
+
+@cache
+def pool() -> Executor:
+    """What waits for AWS at several places at once."""
+    return ThreadPoolExecutor(AT_A_TIME)

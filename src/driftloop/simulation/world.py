@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from driftloop.aws.events import parse_request
@@ -109,6 +110,7 @@ class World:
             topic_arn="arn:aws:sns:eu-central-1:1:driftloop", kms_key_arn="arn:aws:kms:eu-central-1:1:key/1",
         )  # fmt: skip
         ports["CLOCK"] = self.clock
+        ports["pool"] = SimpleNamespace(map=map)  # the engine decides who works when, not the system's threads
         with silent(), wired(ports):
             self.account.start()
             for name in self.models:

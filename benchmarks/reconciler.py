@@ -112,6 +112,7 @@ def _raise_alarms(count: int) -> None:
         client("cloudwatch").put_metric_alarm(
             AlarmName=alarm, Namespace="driftloop", MetricName="InputDrift", Statistic="Maximum", Period=86400,
             EvaluationPeriods=3, Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold",
+            TreatMissingData="ignore",
         )  # fmt: skip
         client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="3 of 3")
 
@@ -164,6 +165,8 @@ def measure(count: int, latency: float) -> list[dict[str, Any]]:
                     _raise_alarms(count)
                 runs.append({"case": case.name, **_pass(count, latency)})
                 if case.alarms:
+                    if runs[-1]["retrainings"] != count:
+                        raise SystemExit(f"{runs[-1]['retrainings']} of {count} retrainings were started")
                     runs.append({"case": "the pass after that", **_pass(count, latency)})
             finally:
                 twin.stop()

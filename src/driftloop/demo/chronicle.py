@@ -12,6 +12,7 @@ from driftloop.demo.stage import Stage
 from driftloop.names import ModelNames, report_prefix
 from driftloop.retraining.episode import Episode, Status
 
+_NEVER_RUN = (Status.REFUSED, Status.DEFERRED, Status.MERGED)
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,8 +87,9 @@ class Chronicle:
         name, at = f"episode {episode.id[:6]}", episode.closed_at or episode.opened_at
         first = not any(told == episode.id for told, _ in self._told)
         self._told.add((episode.id, episode.status))
-        if episode.status is Status.REFUSED:
-            self._display.say("decision", f"{name} refused ({episode.rule}): {episode.outcome}", episode.opened_at)
+        if episode.status in _NEVER_RUN:
+            said = f"{name} {episode.status} ({episode.rule}): {episode.outcome}"
+            self._display.say("decision", said, episode.opened_at)
             return
         if first:
             self._display.say(

@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 from driftloop.aws.domain_events import EventBridgeEvents
 from driftloop.ports import Events, RetryableError
 from driftloop.simulation.fakes import FakeEvents
-from tests.contract.conftest import BOTH
+from tests.contract.conftest import EVERYWHERE
 
 Listener = Callable[[], list[tuple[str, Any]]]
 
@@ -42,7 +42,7 @@ def _listen(aws: Callable[[str], Any]) -> Listener:
     return heard
 
 
-@BOTH
+@EVERYWHERE
 def test_whoever_listens_hears_it(bus: tuple[Events, Listener]) -> None:
     events, heard = bus
     first = {"model": "late_train", "status": "started", "until": None, "reason": '\u00fc "quoted"'}

@@ -29,7 +29,10 @@ from driftloop.ports import (
     TerminalError,
 )
 from driftloop.simulation.fakes import FakeHosting
-from tests.contract.conftest import BOTH
+from tests.contract.account import serving_role
+from tests.contract.conftest import BOTH, EVERYWHERE
+from tests.contract.twin.cloud import IMAGE, until
+from tests.contract.twin.work import archive
 from tests.fakes import examples as ex
 
 CONFIG = f"{ex.BASE}-v1"
@@ -61,53 +64,82 @@ def package() -> Package:
     return ex.package(1, "episode-1")
 
 
+Hosted = tuple[Hosting, Package]
+"""What is tested, and a version that it knows."""
+
+
 @pytest.fixture
-def hosting(kind: str, aws: Callable[[str], Any], package: Package) -> Hosting:
+def hosted(kind: str, aws: Callable[[str], Any], package: Package) -> Hosted:
     if kind == "fake":
-        return FakeHosting(package)
+        return FakeHosting(package), package
+    if kind == "twin":
+        # It really starts what is deployed.
+        serving_role(aws)
+        aws("s3").create_bucket(Bucket=ex.ARTIFACTS)
+        content = archive("def model_fn(model_dir):\n    return None\n")
+        aws("s3").put_object(Bucket=ex.ARTIFACTS, Key=package.model_data_url.rpartition("/")[2], Body=content)
+        package = replace(package, image=IMAGE)
     sagemaker = aws("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName=ex.BASE)
-    assert register(sagemaker, package) == package.arn
-    return SageMakerHosting(sagemaker)
+    arn = register(sagemaker, package)
+    assert arn.endswith(f":model-package/{ex.BASE}/1")
+    return SageMakerHosting(sagemaker), replace(package, arn=arn)
 
 
-@BOTH
+def _settled(hosting: Hosting, kind: str) -> EndpointState:
+    """The endpoint, when it has come up; that of the fake stays busy."""
+
+    def look() -> EndpointState | None:
+        state = hosting.endpoint(ex.BASE)
+        return None if kind == "twin" and state and state.status == "Creating" else state
+
+    found: EndpointState = until(look, 60)
+    return found
+
+
+@EVERYWHERE
 class TestHosting:
-    def test_a_version(self, hosting: Hosting, package: Package) -> None:
+    def test_a_version(self, hosted: Hosted) -> None:
+        hosting, package = hosted
         assert hosting.package(package.arn) == package
 
-    def test_a_version_that_is_gone(self, hosting: Hosting) -> None:
+    def test_a_version_that_is_gone(self, hosted: Hosted) -> None:
+        hosting, package = hosted
         with pytest.raises(NotFoundError, match="does not exist"):
-            hosting.package(f"{ex.GROUP_ARN}/9")
+            hosting.package(f"{package.arn[:-1]}9")
 
-    def test_the_version_of_an_episode(self, hosting: Hosting, package: Package) -> None:
+    def test_the_version_of_an_episode(self, hosted: Hosted) -> None:
+        hosting, package = hosted
         assert hosting.of_episode(ex.BASE, package.properties["episode_id"]) == package
         assert hosting.of_episode(ex.BASE, "another") is None
 
-    def test_no_endpoint(self, hosting: Hosting) -> None:
-        assert hosting.endpoint(ex.BASE) is None
+    def test_no_endpoint(self, hosted: Hosted) -> None:
+        assert hosted[0].endpoint(ex.BASE) is None
 
-    def test_an_endpoint_is_created_once(self, hosting: Hosting, package: Package) -> None:
+    def test_an_endpoint_is_created_once(self, hosted: Hosted, kind: str) -> None:
+        hosting, package = hosted
         for _ in range(2):
             hosting.prepare(package, PLAN)
             hosting.create(ex.BASE, CONFIG)
-        state = hosting.endpoint(ex.BASE)
-        assert state is not None
+        state = _settled(hosting, kind)
         assert (state.config, state.failure) == (CONFIG, "")
 
-    def test_an_endpoint_without_configuration_has_to_wait(self, hosting: Hosting) -> None:
+    def test_an_endpoint_without_configuration_has_to_wait(self, hosted: Hosted) -> None:
         with pytest.raises(RetryableError):
-            hosting.create(ex.BASE, CONFIG)
+            hosted[0].create(ex.BASE, CONFIG)
 
-    def test_a_rejected_version(self, hosting: Hosting, package: Package) -> None:
+    def test_a_rejected_version(self, hosted: Hosted) -> None:
+        hosting, package = hosted
         assert hosting.package(package.arn).approval_reason == ""
         hosting.reject(package.arn, "x" * 2000)
         found = hosting.package(package.arn)
         assert (found.approval, found.approval_reason) == ("Rejected", "x" * 1024)
 
-    def test_removing_can_be_repeated(self, hosting: Hosting, package: Package) -> None:
+    def test_removing_can_be_repeated(self, hosted: Hosted, kind: str) -> None:
+        hosting, package = hosted
         hosting.prepare(package, PLAN)
         hosting.create(ex.BASE, CONFIG)
+        _settled(hosting, kind)
         for _ in range(2):
             hosting.remove(ex.BASE)
             assert hosting.endpoint(ex.BASE) is None

@@ -16,7 +16,7 @@ from driftloop.ports import Ledger, RetryableError, Work
 from driftloop.retraining.episode import Status, open_episode
 from driftloop.retraining.evidence import Pause, Watch
 from driftloop.simulation.fakes import FakeLedger
-from tests.contract.conftest import BOTH
+from tests.contract.conftest import EVERYWHERE
 from tests.fakes import examples as ex
 
 HOUR = timedelta(hours=1)
@@ -41,7 +41,7 @@ def ledger(kind: str, aws: Callable[[str], Any]) -> Ledger:
     return DynamoLedger(aws("dynamodb"), TABLE)
 
 
-@BOTH
+@EVERYWHERE
 class TestLedger:
     def test_nothing_is_known_at_first(self, ledger: Ledger) -> None:
         assert ledger.champion(ex.NAME) is None

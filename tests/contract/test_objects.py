@@ -10,7 +10,7 @@ import pytest
 from driftloop.aws.objects import S3Objects, parse_uri
 from driftloop.ports import NotFoundError, Objects
 from driftloop.simulation.fakes import FakeObjects
-from tests.contract.conftest import BOTH
+from tests.contract.conftest import EVERYWHERE
 
 BUCKET = "live-bucket"
 
@@ -25,7 +25,7 @@ def objects(kind: str, aws: Callable[[str], Any]) -> Objects:
     return S3Objects(s3)
 
 
-@BOTH
+@EVERYWHERE
 class TestObjects:
     def test_what_is_written_is_read(self, objects: Objects) -> None:
         objects.write(BUCKET, "a/b", b"one")

@@ -17,7 +17,9 @@ from driftloop.aws.notifier import SnsNotifier
 from driftloop.aws.pipelines import SageMakerPipelines
 from driftloop.ports import Alarms, Models, NotFoundError, Notifier, Pipelines, RetryableError, TerminalError
 from driftloop.simulation.fakes import FakeAlarms, FakeModels, FakeNotifier, FakePipelines
-from tests.contract.conftest import BOTH
+from tests.contract.account import serving_role
+from tests.contract.conftest import BOTH, EVERYWHERE
+from tests.contract.twin.cloud import policy
 from tests.fakes import examples as ex
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/driftloop-late-train/execution/abcdef123456"
@@ -38,7 +40,7 @@ def models(kind: str, aws: Callable[[str], Any]) -> Models:
     return SsmModels(aws("ssm"))
 
 
-@BOTH
+@EVERYWHERE
 class TestModels:
     def test_a_deployed_model(self, models: Models) -> None:
         assert models.get(ex.NAME) == ex.model()
@@ -52,10 +54,10 @@ class TestModels:
         assert models.all() == ([ex.model()], {})
 
 
-@BOTH
+@EVERYWHERE
 def test_all_models_are_found_by_name_however_many(kind: str, aws: Callable[[str], Any]) -> None:
     names = [f"m{number:02d}" for number in range(25)]  # Parameter Store gives ten at a time
-    if kind == "aws":
+    if kind != "fake":
         aws("ssm").put_parameter(Name="/driftloop/settings", Value="not a model", Type="String")
         for name in reversed(names):
             put_parameter(aws("ssm"), name)
@@ -63,7 +65,7 @@ def test_all_models_are_found_by_name_however_many(kind: str, aws: Callable[[str
     assert models.all() == ([ex.model(name) for name in names], {})
 
 
-@BOTH
+@EVERYWHERE
 def test_where_nothing_is_deployed_there_are_no_models(kind: str, aws: Callable[[str], Any]) -> None:
     models: Models = FakeModels() if kind == "fake" else SsmModels(aws("ssm"))
     assert models.all() == ([], {})
@@ -76,19 +78,22 @@ def test_a_model_of_an_older_stack_has_no_revision(aws: Callable[[str], Any]) ->
     assert SsmModels(aws("ssm")).get(ex.NAME).resources.revision == ""
 
 
-@BOTH
+@EVERYWHERE
 def test_alarms_that_stand(kind: str, aws: Callable[[str], Any]) -> None:
-    """moto looks for a prefix or for a state, not for both; the twin's tests look at that."""
     fake, name = FakeAlarms(), f"{ex.BASE}-drift"
     fake.raise_(name, ex.START, "over")
     alarms: Alarms = fake
-    if kind == "aws":
+    if kind != "fake":
         cloudwatch = aws("cloudwatch")
-        for other in (name, "somebody-elses"):
+        # moto looks for a prefix or for a state, not for both.
+        others = ("somebody-elses", f"{ex.BASE}-quality") if kind == "twin" else ("somebody-elses",)
+        for other in (name, *others):
             cloudwatch.put_metric_alarm(
                 AlarmName=other, Namespace="driftloop", MetricName="InputDrift", Statistic="Maximum", Period=86400,
                 EvaluationPeriods=3, Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold",
+                TreatMissingData="ignore",
             )  # fmt: skip
+        for other in (name, "somebody-elses"):
             cloudwatch.set_alarm_state(AlarmName=other, StateValue="ALARM", StateReason="over")
         alarms = CloudWatchAlarms(cloudwatch)
     assert [(alarm.name, alarm.reason) for alarm in alarms.raised()] == [(name, "over")]
@@ -142,6 +147,13 @@ def notified(kind: str, aws: Callable[[str], Any]) -> tuple[Notifier, Inbox]:
     topic = sns.create_topic(Name="people")["TopicArn"]
     queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    grant = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy(grant)})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
     def inbox() -> list[tuple[str, str]]:
@@ -151,7 +163,7 @@ def notified(kind: str, aws: Callable[[str], Any]) -> tuple[Notifier, Inbox]:
     return SnsNotifier(sns, topic), inbox
 
 
-@BOTH
+@EVERYWHERE
 @pytest.mark.parametrize(
     ("subject", "arrives"),
     [("short", "short"), ("two\nlines\tand  more", "two lines and more"), ("x" * 200, "x" * 100)],
@@ -175,10 +187,17 @@ def _stubbed(*answers: tuple[str, dict[str, Any], dict[str, Any]], error: dict[s
 
 
 @pytest.fixture
-def pipelines(kind: str) -> Pipelines:
+def pipelines(kind: str, aws: Callable[[str], Any]) -> Pipelines:
     """moto ignores the client request token, so the adapter is checked against the API's model instead."""
     if kind == "fake":
         return FakePipelines()
+    if kind == "twin":
+        parameters = [{"Name": name, "Type": "String", "DefaultValue": ""} for name in ("WindowEnd", "Trigger")]
+        definition = json.dumps({"Version": "2020-12-01", "Parameters": parameters, "Steps": []})
+        aws("sagemaker").create_pipeline(
+            PipelineName=ex.BASE, PipelineDefinition=definition, ClientRequestToken="c" * 32, RoleArn=serving_role(aws)
+        )
+        return SageMakerPipelines(aws("sagemaker"))
     expected = {
         "PipelineName": ex.BASE,
         "PipelineParameters": [{"Name": "Trigger", "Value": "drift"}, {"Name": "WindowEnd", "Value": "b"}],
@@ -188,7 +207,7 @@ def pipelines(kind: str) -> Pipelines:
     return SageMakerPipelines(_stubbed(start, start))
 
 
-@BOTH
+@EVERYWHERE
 def test_the_same_token_gives_the_same_execution(pipelines: Pipelines) -> None:
     parameters = {"WindowEnd": "b", "Trigger": "drift"}
     first = pipelines.start(ex.BASE, parameters, "t" * 32)
@@ -236,13 +255,13 @@ def test_how_an_execution_stands(kind: str, status: str) -> None:
     if status != "Executing":
         fake.statuses[arn] = status
     pipelines: Pipelines = fake
-    if kind == "aws":
+    if kind != "fake":
         told = ("describe_pipeline_execution", {"PipelineExecutionStatus": status}, {"PipelineExecutionArn": arn})
         pipelines = SageMakerPipelines(_stubbed(told))
     assert pipelines.status(arn) == status
 
 
-@BOTH
+@EVERYWHERE
 def test_an_execution_that_is_gone(kind: str, aws: Callable[[str], Any]) -> None:
     pipelines: Pipelines = FakePipelines() if kind == "fake" else SageMakerPipelines(aws("sagemaker"))
     with pytest.raises(NotFoundError, match="does not exist"):
@@ -270,7 +289,7 @@ def _steps(*steps: tuple[str, str, str | None]) -> dict[str, Any]:
 )
 def test_why_an_execution_failed(kind: str, steps: list[tuple[str, str, str | None]], failure: tuple[str, str]) -> None:
     pipelines: Pipelines = FakePipelines(failures={ARN: failure})
-    if kind == "aws":
+    if kind != "fake":
         listed = ("list_pipeline_execution_steps", _steps(*steps), {"PipelineExecutionArn": ARN})
         pipelines = SageMakerPipelines(_stubbed(listed))
     assert pipelines.failure(ARN) == failure

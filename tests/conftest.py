@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 
-SLOW = ("demo", "integration", "contract/twin", "infra", "spark", "browser", "pipelines")
+SLOW = ("demo", "integration", "kill", "contract/twin", "infra", "spark", "browser", "pipelines")
 """Folders whose tests share something dear, such as a deployed twin: one worker runs all of a folder, dearest first."""
 
 

@@ -39,16 +39,27 @@ _FARTHEST = timedelta(days=732)
 @_name
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; a free one by default.")
 @click.option("--start", type=click.DateTime(), help="Virtual time (UTC) at which it starts; now by default.")
-def up(name: str, port: int, start: datetime | None) -> None:
-    """Start a twin, leave it running, and print the environment for boto3, the aws CLI and cdk."""
+@click.option("--keep/--no-keep", default=True, show_default=True, help="Keep its state on disk, so that it survives.")
+def up(name: str, port: int, start: datetime | None, keep: bool) -> None:
+    """Start a twin, leave it running, and print the environment for boto3, the aws CLI and cdk.
+
+    One that was killed goes on where it was.
+    """
     if Twin.find(TWINS / name):
         raise click.ClickException(
             f"a twin named {name!r} runs already; `driftloop down --name {name}` ends it, --name starts another one"
         )
     if port:
         _check_free(port)
-    begin = start.replace(tzinfo=UTC) if start else None
-    _print_environment(lifecycle.start(TWINS / name, port, begin))
+    begin, was_killed = start.replace(tzinfo=UTC) if start else None, lifecycle.is_kept(TWINS / name)
+    if was_killed and not keep:
+        raise click.ClickException(
+            f"the state of a twin named {name!r} is kept; `driftloop down --name {name}` removes it"
+        )
+    twin = lifecycle.start(TWINS / name, port, begin, keep=keep)
+    if was_killed:
+        click.echo(f"twin {name} had been killed; it goes on from {twin.door('status')['now']}", err=True)
+    _print_environment(twin)
 
 
 @click.command()
@@ -94,7 +105,11 @@ def deploy(name: str, context: tuple[str, ...]) -> None:
     "--destroy", is_flag=True, help="First empty the buckets, run `cdk destroy --all`, and check what is left."
 )
 def down(name: str, destroy: bool) -> None:
-    """End a twin and everything that runs in it."""
+    """End a twin and everything that runs in it; of one that was killed, remove what is left."""
+    if not destroy and not Twin.find(TWINS / name) and (TWINS / name).is_dir():
+        lifecycle.remove(TWINS / name)
+        click.echo(f"twin {name} had been killed; its folder is removed")
+        return
     twin = _running(name)
     if destroy:
         _destroy(twin, name)

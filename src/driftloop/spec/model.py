@@ -149,7 +149,8 @@ class Training(_Part):
 
     window: Length = Field(timedelta(days=60), description="Length of the training window, in event time.")
     holdout: Annotated[Length, AfterValidator(_holdout)] = Field(
-        timedelta(days=7), description="Most recent stretch, kept for the gate: what is compared there was not trained on it; 3d or more."
+        timedelta(days=7),
+        description="Most recent stretch, kept for the gate: what is compared there was not trained on it; 3d or more.",
     )
     image: Image = "sklearn-1.9-0"
     instance: Instance = "ml.m5.large"

@@ -6,6 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+WHOLE = threading.RLock()
+"""Held while several things change of which a picture of the twin must show all or none. Nobody who holds it may call the
+twin's own API."""
+
 
 class Activity:
     """A counter of running work. Safe for threads."""

@@ -25,3 +25,7 @@ def missing(kind: str, name: str) -> ApiError:
 def unsupported(what: str) -> ApiError:
     """Something that AWS does and the twin does not: said loudly instead of half done."""
     return ApiError("TwinNotSupported", f"the twin does not support {what}", 501)
+
+
+LOST = "InternalServerError: the twin was killed meanwhile"
+"""Why a job or an execution has failed whose process died with the twin."""

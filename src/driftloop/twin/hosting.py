@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-import threading
 import time
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from driftloop.data.archives import ArchiveError, extract_archive
-from driftloop.twin.activity import Activity
+from driftloop.twin.activity import WHOLE, Activity
 from driftloop.twin.capture import capture_record, is_sampled
-from driftloop.twin.containers import check_image
+from driftloop.twin.captures import Captured, CaptureWriter, Record
 from driftloop.twin.errors import ApiError, invalid, missing, unsupported
+from driftloop.twin.fleets import Fleet, Version, launch
 from driftloop.twin.jobs import Platform
-from driftloop.twin.model_process import ModelServer, Reply
+from driftloop.twin.model_process import Reply
 from driftloop.twin.requests import only
 from driftloop.twin.rollouts import Plan, plan_of
 from driftloop.twin.timeline import Timeline
@@ -29,26 +26,17 @@ CAPTURE_SECONDS = 300
 Request = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Fleet:
-    """One version in service."""
-
-    config: str
-    variant: str
-    capture: Request
-    role_arn: str
-    server: ModelServer
-
-
 @dataclass
 class Rollout:
     """A blue/green update under way."""
 
     config: str
+    plan: Plan
     fleet: Fleet | None = None
     share: int = 0
     """Percentage of requests that the new fleet answers."""
-    alarms: frozenset[str] = frozenset()
+    due: float = 0.0
+    """When the next step is taken."""
     over: bool = False
 
 
@@ -66,8 +54,7 @@ class Endpoint:
     fleet: Fleet | None = None
     rollout: Rollout | None = None
     served: int = 0
-    captured: list[tuple[Fleet, str, bytes]] = field(default_factory=list)
-    """Records (fleet, hour as ``yyyy/mm/dd/hh``, JSON line) that have not been written yet."""
+    captured: Captured = field(default_factory=Captured)
 
 
 @dataclass(frozen=True)
@@ -82,6 +69,10 @@ class World:
     announce: Callable[[str, str, Mapping[str, Any], list[str]], None]
     put_metric: Callable[[str, str, dict[str, str], float], None]
     alarm_state: Callable[[str], str | None]
+    exists: Callable[[str], bool]
+    """True if S3 has an object with this URI."""
+    note: Callable[[Any], None]
+    """Keep something at once, to be given back when the twin goes on."""
 
 
 class Hosting:
@@ -90,15 +81,18 @@ class Hosting:
     def __init__(self, world: World) -> None:
         self._world = world
         self._endpoints: dict[str, Endpoint] = {}
-        self._lock = threading.RLock()
-        (world.platform.folder / "endpoints").mkdir(parents=True, exist_ok=True)
+        self._launch = partial(launch, world.platform)
+        self._captures = CaptureWriter(world.platform, world.exists)
+        folder = world.platform.folder / "endpoints"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
 
     def create(self, request: Request) -> Endpoint:
         """Create an endpoint; it is in service when its process answers. Raises ApiError."""
         only("CreateEndpoint", request, {"EndpointName", "EndpointConfigName", "Tags"})
         name, config = request["EndpointName"], request["EndpointConfigName"]
         self._described(config)
-        with self._lock:
+        with WHOLE:
             if name in self._endpoints:
                 raise invalid(f"Cannot create already existing endpoint {name!r}.")
             arn, now = self._world.platform.arn("endpoint", name), time.time()
@@ -112,27 +106,28 @@ class Hosting:
         endpoint, config = self.get(request["EndpointName"]), request["EndpointConfigName"]
         self._described(config)
         plan = plan_of(request.get("DeploymentConfig", {}))
-        with self._lock:
+        with WHOLE:
             if endpoint.status not in ("InService", "Failed"):
                 raise invalid(f"Cannot update in-progress endpoint {endpoint.arn!r}.")
             endpoint.status, endpoint.modified, endpoint.failure = "Updating", time.time(), ""
-            rollout = endpoint.rollout = Rollout(config, alarms=plan.alarms)
-        self._tell(endpoint)
-        self._world.activity.spawn(f"rollout-{endpoint.name}", lambda: self._roll_out(endpoint, rollout, plan))
+            rollout = endpoint.rollout = Rollout(config, plan)
+            self._tell(endpoint)
+        self._world.activity.spawn(f"rollout-{endpoint.name}", lambda: self._roll_out(endpoint, rollout))
         return endpoint
 
     def delete(self, name: str) -> None:
         """Remove an endpoint at once."""
         endpoint = self.get(name)
-        with self._lock:
+        with WHOLE:
             if endpoint.status in ("Creating", "Updating"):
                 raise invalid(f"Cannot delete endpoint {name!r} while it is {endpoint.status}.")
+        self._captures.write(endpoint.captured)
+        with WHOLE:
             del self._endpoints[name]
-        self._write_captures(endpoint)
-        endpoint.status = "Deleting"
-        self._tell(endpoint)
+            endpoint.status = "Deleting"
+            self._tell(endpoint)
         if endpoint.fleet:
-            endpoint.fleet.server.stop()
+            endpoint.fleet.stop()
 
     def get(self, name: str) -> Endpoint:
         """One endpoint. Raises ApiError."""
@@ -150,7 +145,7 @@ class Hosting:
         fleet = self._choose(endpoint)
         begun = time.perf_counter()
         try:
-            reply = fleet.server.invoke(content_type, accept, body)
+            reply = fleet.invoke(content_type, accept, body)
         except ApiError:
             self._count(endpoint, fleet, "Invocation5XXErrors")
             raise
@@ -162,30 +157,59 @@ class Hosting:
             text = reply.body.decode(errors="replace")[:500]
             raise ApiError("ModelError", f"Received error ({reply.status}) from the model: {text}", 424)
         self._capture(endpoint, fleet, content_type, body, reply, inference_id)
-        return reply, fleet.variant
+        return reply, fleet.version.variant
 
     def _count(self, endpoint: Endpoint, fleet: Fleet, metric: str, value: float = 1) -> None:
-        dimensions = {"EndpointName": endpoint.name, "VariantName": fleet.variant}
+        dimensions = {"EndpointName": endpoint.name, "VariantName": fleet.version.variant}
         self._world.put_metric("AWS/SageMaker", metric, dimensions, value)
 
     def alarm_changed(self, alarm: str, state: str) -> None:
         """Roll back the updates that watch an alarm which has just been raised."""
         if state == "ALARM":
             for endpoint in self.all():
-                if endpoint.rollout and alarm in endpoint.rollout.alarms:
+                if endpoint.rollout and alarm in endpoint.rollout.plan.alarms:
                     self._roll_back(endpoint, endpoint.rollout, f"alarm {alarm} was raised")
 
     def write_captures(self) -> None:
         """Write all records that wait."""
         for endpoint in self.all():
-            self._write_captures(endpoint)
+            self._captures.write(endpoint.captured)
 
     def stop(self) -> None:
         """End all processes."""
         for endpoint in self.all():
             for fleet in (endpoint.fleet, endpoint.rollout.fleet if endpoint.rollout else None):
                 if fleet:
-                    fleet.server.stop()
+                    fleet.stop()
+
+    def save(self) -> dict[str, Endpoint]:
+        """All endpoints, without their processes."""
+        return self._endpoints
+
+    def resume(self, endpoints: Mapping[str, Endpoint], notes: Sequence[Record]) -> None:
+        """Go on with these endpoints, and with the records that were noted."""
+        self._endpoints.update(endpoints)
+        for record in notes:
+            if record.endpoint in endpoints:
+                endpoints[record.endpoint].captured.waiting.append(record)
+        for endpoint in endpoints.values():
+            self._resume(endpoint)
+
+    def _resume(self, endpoint: Endpoint) -> None:
+        spawn, rollout, captured = self._world.activity.spawn, endpoint.rollout, endpoint.captured
+        if endpoint.fleet:
+            endpoint.fleet = endpoint.fleet.revived(self._launch, self._world.activity)
+        elif endpoint.status == "Creating":
+            spawn(f"endpoint-{endpoint.name}", lambda: self._create(endpoint))
+        if rollout and rollout.fleet:
+            rollout.fleet = rollout.fleet.revived(self._launch, self._world.activity)
+            self._later(endpoint, rollout, max(0.0, rollout.due - time.time()))
+        elif rollout:
+            spawn(f"rollout-{endpoint.name}", lambda: self._roll_out(endpoint, rollout))
+        if captured.writing:
+            spawn(f"capture-{endpoint.name}", lambda: self._captures.resume(captured))
+        if captured.waiting:
+            self._world.timeline.after(CAPTURE_SECONDS, lambda: self._start_writing(endpoint), settles=False)
 
     def _described(self, config: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The only variant of an endpoint configuration, and its data capture."""
@@ -196,43 +220,28 @@ class Hosting:
         return variants[0], described.get("DataCaptureConfig") or {}
 
     def _create(self, endpoint: Endpoint) -> None:
+        fleet, failure = None, ""
         try:
-            endpoint.fleet = self._launch(endpoint.config)
-            endpoint.status = "InService"
+            fleet = self._started(endpoint.config)
         except Exception as error:
-            endpoint.status, endpoint.failure = "Failed", str(error)
-        endpoint.modified = time.time()
-        self._tell(endpoint)
+            failure = str(error)
+        with WHOLE:
+            endpoint.fleet, endpoint.failure = fleet, failure
+            endpoint.status, endpoint.modified = "InService" if fleet else "Failed", time.time()
+            self._tell(endpoint)
 
-    def _launch(self, config: str) -> Fleet:
-        platform = self._world.platform
+    def _started(self, config: str) -> Fleet:
         variant, capture = self._described(config)
         model = self._world.describe("DescribeModel", {"ModelName": variant["ModelName"]})
-        container = model["PrimaryContainer"]
-        check_image(container["Image"])
-        store = platform.store(model["ExecutionRoleArn"], "SageMaker")
-        archive = store.read(container["ModelDataUrl"])
-        folder = Path(tempfile.mkdtemp(prefix="e-", dir=platform.folder / "endpoints"))
-        try:
-            extract_archive(archive, folder / "model")
-        except ArchiveError as error:
-            shutil.rmtree(folder)
-            raise invalid(f"{container['ModelDataUrl']} is not an archive of a model: {error}") from error
-        access = platform.environment(model["ExecutionRoleArn"], "SageMaker")
-        base = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "OMP_NUM_THREADS": "1"}
-        settings = {
-            k: v.replace("/opt/ml/model", str(folder / "model")) for k, v in container.get("Environment", {}).items()
-        }
-        server = ModelServer(folder, base | access | settings)
-        try:
-            server.wait_ready()
-        except ApiError:
-            server.stop()
-            raise
-        return Fleet(config, variant["VariantName"], capture, model["ExecutionRoleArn"], server)
+        version = Version(
+            config, variant["VariantName"], capture, model["ExecutionRoleArn"], model["PrimaryContainer"]
+        )  # fmt: skip
+        fleet = Fleet(version, self._launch, self._world.activity)
+        fleet.start()
+        return fleet
 
     def _choose(self, endpoint: Endpoint) -> Fleet:
-        with self._lock:
+        with WHOLE:
             endpoint.served += 1
             rollout, count = endpoint.rollout, endpoint.served
             # The new fleet answers `share` of every hundred requests, evenly spread.
@@ -242,78 +251,76 @@ class Hosting:
                 raise invalid(f"Endpoint {endpoint.name} is {endpoint.status} and cannot be invoked.")
             return endpoint.fleet
 
-    def _roll_out(self, endpoint: Endpoint, rollout: Rollout, plan: Plan) -> None:
+    def _roll_out(self, endpoint: Endpoint, rollout: Rollout) -> None:
+        plan = rollout.plan
         try:
-            rollout.fleet = self._launch(rollout.config)
+            fleet = self._started(rollout.config)
         except Exception as error:
             self._roll_back(endpoint, rollout, str(error))
             return
-        raised = [name for name in plan.alarms if self._world.alarm_state(name) == "ALARM"]
-        if raised:
-            self._roll_back(endpoint, rollout, f"alarm {raised[0]} was raised")
-            return
-        rollout.share = plan.canary
-        later = self._world.timeline.after
-        if plan.canary < 100:
-            later(plan.wait, lambda: self._shift(endpoint, rollout, plan))
-        else:
-            later(plan.wait + plan.termination, lambda: self._finish(endpoint, rollout))
+        with WHOLE:
+            if rollout.over:
+                fleet.stop()
+                return
+            rollout.fleet = fleet
+            raised = [name for name in plan.alarms if self._world.alarm_state(name) == "ALARM"]
+            if raised:
+                self._roll_back(endpoint, rollout, f"alarm {raised[0]} was raised")
+            else:
+                rollout.share = plan.canary
+                self._later(endpoint, rollout, plan.wait + (0 if plan.canary < 100 else plan.termination))
 
-    def _shift(self, endpoint: Endpoint, rollout: Rollout, plan: Plan) -> None:
-        if not rollout.over:
-            rollout.share = 100
-            self._world.timeline.after(plan.wait + plan.termination, lambda: self._finish(endpoint, rollout))
+    def _later(self, endpoint: Endpoint, rollout: Rollout, seconds: float) -> None:
+        rollout.due = time.time() + seconds
+        self._world.timeline.after(seconds, lambda: self._go_on(endpoint, rollout))
 
-    def _finish(self, endpoint: Endpoint, rollout: Rollout) -> None:
-        with self._lock:
+    def _go_on(self, endpoint: Endpoint, rollout: Rollout) -> None:
+        with WHOLE:
             if rollout.over:
                 return
-            rollout.over = True
-            old, endpoint.fleet, endpoint.config = endpoint.fleet, rollout.fleet, rollout.config
-            endpoint.rollout, endpoint.status, endpoint.modified = None, "InService", time.time()
-        if old:
-            old.server.stop()
+            if rollout.share == 100:
+                self._finish(endpoint, rollout)
+            else:
+                rollout.share = 100
+                self._later(endpoint, rollout, rollout.plan.wait + rollout.plan.termination)
+
+    def _finish(self, endpoint: Endpoint, rollout: Rollout) -> None:
+        rollout.over = True
+        old, endpoint.fleet, endpoint.config = endpoint.fleet, rollout.fleet, rollout.config
+        endpoint.rollout, endpoint.status, endpoint.modified = None, "InService", time.time()
         self._tell(endpoint)
+        if old:
+            old.stop()
 
     def _roll_back(self, endpoint: Endpoint, rollout: Rollout, reason: str) -> None:
-        with self._lock:
+        with WHOLE:
             if rollout.over:
                 return
             rollout.over = True
             # SageMaker says InService after a rollback too; only the configuration tells.
             endpoint.rollout, endpoint.modified, endpoint.failure = None, time.time(), reason
             endpoint.status = "InService" if endpoint.fleet else "Failed"
+            self._tell(endpoint)
         if rollout.fleet:
-            rollout.fleet.server.stop()
-        self._tell(endpoint)
+            rollout.fleet.stop()
 
     def _capture(
         self, endpoint: Endpoint, fleet: Fleet, content_type: str, body: bytes, reply: Reply, inference_id: str
     ) -> None:
-        capture = fleet.capture
+        capture = fleet.version.capture
         if not capture.get("EnableCapture") or not is_sampled(endpoint.served, capture["InitialSamplingPercentage"]):
             return
-        record = capture_record(capture, content_type, body, reply, inference_id)
-        with self._lock:
-            first = not endpoint.captured
-            endpoint.captured.append((fleet, time.strftime("%Y/%m/%d/%H", time.gmtime()), record))
+        line = capture_record(capture, content_type, body, reply, inference_id)
+        record = Record(endpoint.name, fleet.version, time.strftime("%Y/%m/%d/%H", time.gmtime()), line)
+        with WHOLE:
+            first = not endpoint.captured.waiting
+            endpoint.captured.waiting.append(record)
+            self._world.note(record)
         if first:
             self._world.timeline.after(CAPTURE_SECONDS, lambda: self._start_writing(endpoint), settles=False)
 
     def _start_writing(self, endpoint: Endpoint) -> None:
-        self._world.activity.spawn(f"capture-{endpoint.name}", lambda: self._write_captures(endpoint))
-
-    def _write_captures(self, endpoint: Endpoint) -> None:
-        with self._lock:
-            waiting, endpoint.captured = endpoint.captured, []
-        objects: dict[tuple[str, str], tuple[Fleet, list[bytes]]] = {}
-        for fleet, hour, record in waiting:
-            objects.setdefault((fleet.config, hour), (fleet, []))[1].append(record)
-        for (_, hour), (fleet, records) in objects.items():
-            store = self._world.platform.store(fleet.role_arn, "SageMaker")
-            prefix = f"{fleet.capture['DestinationS3Uri'].rstrip('/')}/{endpoint.name}/{fleet.variant}/{hour}"
-            name = time.strftime("%M-%S-", time.gmtime()) + f"{int(time.time() * 1000) % 1000:03d}-{uuid.uuid4()}.jsonl"
-            store.write(f"{prefix}/{name}", b"".join(records), fleet.capture.get("KmsKeyId", ""))
+        self._world.activity.spawn(f"capture-{endpoint.name}", lambda: self._captures.write(endpoint.captured))
 
     def _tell(self, endpoint: Endpoint) -> None:
         status = {"InService": "IN_SERVICE"}.get(endpoint.status, endpoint.status.upper())

@@ -14,7 +14,7 @@ from typing import Any
 
 from driftloop.twin.activity import Activity
 from driftloop.twin.containers import Container, check_image
-from driftloop.twin.errors import ApiError, invalid, missing, unsupported
+from driftloop.twin.errors import LOST, ApiError, invalid, missing, unsupported
 from driftloop.twin.requests import only
 from driftloop.twin.storage import Store, role_client
 
@@ -79,7 +79,11 @@ class Jobs:
         self._platform = platform
         self._activity = activity
         self._jobs: dict[tuple[str, str], Job] = {}
-        (platform.folder / "jobs").mkdir(parents=True, exist_ok=True)
+        logs = platform.folder / "jobs"
+        logs.mkdir(parents=True, exist_ok=True)
+        for root in logs.iterdir():
+            if root.is_dir():
+                shutil.rmtree(root)
 
     def start(self, kind: str, request: Request) -> Job:
         """Start a ``processing`` or ``training`` job. Raises ApiError."""
@@ -103,6 +107,18 @@ class Jobs:
         if job.status == "InProgress":
             job.stopping = True
             _end_if_asked(job)
+
+    def save(self) -> dict[tuple[str, str], Job]:
+        """All jobs."""
+        return self._jobs
+
+    def resume(self, jobs: Mapping[tuple[str, str], Job]) -> None:
+        """Remember these; what was under way has failed, as its process is gone."""
+        self._jobs.update(jobs)
+        for job in jobs.values():
+            job.container = None
+            if job.status == "InProgress":
+                job.status, job.failure, job.ended = "Stopped" if job.stopping else "Failed", LOST, time.time()
 
     def _run(self, job: Job) -> None:
         root = Path(tempfile.mkdtemp(prefix=f"{job.kind}-", dir=self._platform.folder / "jobs"))

@@ -11,12 +11,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+from driftloop.twin import keeping
 
 READY, LOG = "ready.json", "twin.log"
 _BOOT_SECONDS = 60
@@ -96,32 +100,66 @@ class Twin:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start(folder: Path, port: int = 0, begin: datetime | None = None, attached: bool = False) -> Twin:
+def start(
+    folder: Path, port: int = 0, begin: datetime | None = None, attached: bool = False, keep: bool = False
+) -> Twin:
     """Start a twin. Raises TwinError.
 
     Args:
         begin: virtual time at which it starts; now by default.
         attached: it ends when this process ends, however that happens.
+        keep: its state is kept in the folder, and if that of a killed twin is there, it goes on from it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(folder):
+        return _start(folder, port, begin, attached, keep)
+
+
+def is_kept(folder: Path) -> bool:
+    """True if a folder holds the state of a twin that was killed."""
+    return Twin.find(folder) is None and keeping.port_of(folder) is not None
+
+
+def remove(folder: Path) -> None:
+    """Remove what a killed twin has left. Raises TwinError if one runs or is being started there."""
+    with _only_one(folder):
+        if Twin.find(folder):
+            raise TwinError(f"a twin runs in {folder}")
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TwinError(f"a twin is just being started in {folder}") from None
-        return _start(folder, port, begin, attached)
+        yield
 
 
-def _start(folder: Path, port: int, begin: datetime | None, attached: bool) -> Twin:
+def _start(folder: Path, port: int, begin: datetime | None, attached: bool, keep: bool) -> Twin:
     if Twin.find(folder):
         raise TwinError(f"a twin runs in {folder} already; `driftloop down` ends it, `--name` starts another one")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    if keep and (known := keeping.port_of(folder)):
+        # What is kept names the port: URLs of queues, for example.
+        if begin or port not in (0, known):
+            raise TwinError(
+                f"{folder} holds the state of a twin that was killed; without --start and --port it goes on, "
+                "`driftloop down` removes it"
+            )
+        port = known
+        _forget()
+        (folder / READY).unlink(missing_ok=True)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     command = [sys.executable, "-m", "driftloop.twin.server", str(folder), "--port", str(port)]
+    command += ["--keep"] if keep else []
     if begin:
         command += ["--start", begin.isoformat()]
     environment = os.environ | ({"DRIFTLOOP_TWIN_ATTACHED": "1"} if attached else {})
-    with (folder / LOG).open("wb") as log:
+    with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE if attached else subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, env=environment,
@@ -174,7 +212,12 @@ def _end(pid: int, folder: Path) -> None:
         deadline = time.monotonic() + seconds
         while _is_ours(pid, folder) and time.monotonic() < deadline:
             time.sleep(0.05)
-    for process in [started for started in _STARTED if started.pid == pid]:
+    _forget(pid)
+
+
+def _forget(pid: int = 0) -> None:
+    """Let the system forget this process and those that have ended."""
+    for process in [started for started in _STARTED if started.pid == pid or started.poll() is not None]:
         _STARTED.remove(process)
         process.wait()
         if process.stdin:

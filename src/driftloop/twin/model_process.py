@@ -72,6 +72,10 @@ class ModelServer:
         self._idle.put(stream)
         return Reply(int(status), kind.decode(), content)
 
+    def wait(self) -> None:
+        """Wait for the process to end."""
+        self._process.wait()
+
     def stop(self) -> None:
         """End the process and remove its files."""
         self._process.kill()

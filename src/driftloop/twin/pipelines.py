@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from driftloop.twin.activity import Activity
-from driftloop.twin.errors import ApiError, invalid, missing, unsupported
+from driftloop.twin.activity import WHOLE, Activity
+from driftloop.twin.errors import LOST, ApiError, invalid, missing, unsupported
 from driftloop.twin.expressions import DefinitionError, Scope, bind_parameters
 from driftloop.twin.jobs import Platform
 from driftloop.twin.requests import only
@@ -97,7 +96,6 @@ class Pipelines:
         self._activity = activity
         self._announce = announce
         self._executions: dict[str, Execution] = {}
-        self._lock = threading.Lock()
 
     def start(self, pipeline: str, role_arn: str, text: str, request: Mapping[str, Any]) -> Execution:
         """Start an execution; the same ClientRequestToken gives the execution that it started before."""
@@ -108,7 +106,7 @@ class Pipelines:
             bound = bind_parameters(definition.get("Parameters", []), given)
         except DefinitionError as error:
             raise invalid(str(error)) from error
-        with self._lock:
+        with WHOLE:
             for known in self.of(pipeline):
                 if known.token == token:
                     if known.given != given:
@@ -120,7 +118,7 @@ class Pipelines:
                 time.time(), modified=time.time(),
             )  # fmt: skip
             self._executions[execution.arn] = execution
-        self._tell(execution, None)
+            self._tell(execution, None)
         self._activity.spawn(f"execution-{execution.id}", lambda: self._run(execution))
         return execution
 
@@ -139,6 +137,23 @@ class Pipelines:
         if execution.status == "Executing":
             execution.stopping = True
 
+    def save(self) -> dict[str, Execution]:
+        """All executions."""
+        return self._executions
+
+    def resume(self, executions: Mapping[str, Execution]) -> None:
+        """Remember these; what was under way has failed, as its processes are gone."""
+        self._executions.update(executions)
+        for execution in executions.values():
+            if execution.status != "Executing":
+                continue
+            status = "Stopped" if execution.stopping else "Failed"
+            open_steps = [step for step in execution.steps if step["StepStatus"] == "Executing"]
+            for step in open_steps:
+                step |= {"StepStatus": status, "FailureReason": LOST, "EndTime": time.time()}
+            execution.failure = ": ".join(["Step failure", *(step["StepName"] for step in open_steps), LOST])
+            self._end(execution, status)
+
     def _run(self, execution: Execution) -> None:
         try:
             self._steps(execution, execution.definition["Steps"])
@@ -146,8 +161,12 @@ class Pipelines:
         except Exception as error:
             status = "Stopped" if execution.stopping else "Failed"
             execution.failure = f"Step failure: {error}"
-        execution.status, execution.modified = status, time.time()
-        self._tell(execution, "Executing")
+        self._end(execution, status)
+
+    def _end(self, execution: Execution, status: str) -> None:
+        with WHOLE:
+            execution.status, execution.modified = status, time.time()
+            self._tell(execution, "Executing")
 
     def _steps(self, execution: Execution, steps: Sequence[Step]) -> None:
         waiting = list(steps)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from driftloop.twin.activity import WHOLE
 from driftloop.twin.errors import ApiError, unsupported
 from driftloop.twin.hosting import Endpoint, Hosting
 from driftloop.twin.jobs import Job, Jobs, Platform
@@ -96,9 +97,10 @@ class ControlPlane:
         return self._record(operation, request)
 
     def _record(self, operation: str, request: Request) -> Answer:
-        answer = self._records.call(operation, request)
-        if operation in ("CreateModelPackage", "UpdateModelPackage"):
-            self._tell_package(answer["ModelPackageArn"])
+        with WHOLE:
+            answer = self._records.call(operation, request)
+            if operation in ("CreateModelPackage", "UpdateModelPackage"):
+                self._tell_package(answer["ModelPackageArn"])
         return answer
 
     def _tell_package(self, arn: str) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from driftloop.twin.clock import VirtualClock
 from driftloop.twin.emulators import configuration
 from driftloop.twin.hosting import Hosting, World
 from driftloop.twin.jobs import Jobs, Platform
+from driftloop.twin.keeping import Keeper, KeepingError
 from driftloop.twin.pipelines import Pipelines
 from driftloop.twin.sagemaker import ControlPlane
 from driftloop.twin.timeline import Timeline
@@ -34,10 +36,11 @@ _TICK_SECONDS = 1.0
 class Twin:
     """Everything that runs in the process."""
 
-    def __init__(self, folder: Path, port: int, start: datetime) -> None:
+    def __init__(self, folder: Path, port: int, start: datetime, keep: bool = False) -> None:
         # The emulators read their settings when they are imported.
         configuration.configure(port, ACCOUNT, REGION, folder)
         from driftloop.twin.emulators import (  # noqa: PLC0415
+            asynchronous,
             events,
             functions,
             gateway,
@@ -45,30 +48,51 @@ class Twin:
             monitoring,
             objects,
             registry,
+            state,
             templates,
         )
 
         self._functions, self._gateway, self._monitoring = functions, gateway, monitoring
         url = f"http://127.0.0.1:{port}"
-        self.clock = VirtualClock(folder / "clock", start)
         self.activity = Activity()
+        self.keeper = Keeper(folder, port, self.activity) if keep else None
+        kept = self.keeper.load() if self.keeper else None
+        self.clock = VirtualClock(folder / "clock", datetime.fromtimestamp(kept.now, UTC) if kept else start)
         self.timeline = Timeline(self.clock, self.is_idle)
         platform = Platform(url, REGION, ACCOUNT, folder, identity.role_session)
         records = registry.MotoRecords(ACCOUNT, REGION)
-        pipelines = Pipelines(platform, self.activity, events.put)
+        pipelines, jobs = Pipelines(platform, self.activity, events.put), Jobs(platform, self.activity)
         self.hosting = Hosting(
             World(
                 platform, self.activity, self.timeline, records.call, events.put, monitoring.put_metric,
-                monitoring.alarm_state,
+                monitoring.alarm_state, objects.exists, self.keeper.note if self.keeper else lambda _: None,
             )
         )  # fmt: skip
-        plane = ControlPlane(
-            platform, records, Jobs(platform, self.activity), pipelines, self.hosting, events.put, identity.may_pass
-        )
+        plane = ControlPlane(platform, records, jobs, pipelines, self.hosting, events.put, identity.may_pass)
+        invocations = asynchronous.Asynchronous(self.activity, self.timeline)
+        invocations.install()
         identity.install()
-        objects.install()
+        objects.install(self.keeper.body if self.keeper else None)
         events.install()
         monitoring.install()
+        self._resumed: list[Callable[[], None]] = []
+        if self.keeper:
+            self.keeper.parts = {
+                "emulators": state.save, "records": records.save, "alarms": lambda: monitoring.TRANSITIONS,
+                "jobs": jobs.save, "endpoints": self.hosting.save, "invocations": invocations.save,
+                "executions": pipelines.save,
+            }  # fmt: skip
+        if kept:
+            state.load(kept.states["emulators"])
+            records.load(kept.states["records"])
+            monitoring.TRANSITIONS.extend(kept.states["alarms"])
+            self._resumed = [
+                partial(jobs.resume, kept.states["jobs"]),
+                partial(self.hosting.resume, kept.states["endpoints"], kept.notes),
+                partial(invocations.resume, kept.states["invocations"]),
+                partial(pipelines.resume, kept.states["executions"]),
+                monitoring.evaluate_all,
+            ]
         monitoring.on_transition(self.hosting.alarm_changed)
         functions.install(folder, self.clock.path, url, self.activity, monitoring.take_log)
         templates.install(lambda operation, request: plane.call(operation, request, configuration.ACCESS_KEY))
@@ -78,6 +102,11 @@ class Twin:
         self.timeline.hasten, self.timeline.relax = functions.PACE.hasten, functions.PACE.relax
         self.timeline.skipped = functions.time_skipped
         self._doors = {"clock": self._move, "settle": self._settle, "alarms": self._alarms, "status": self._status}
+
+    def resume(self) -> None:
+        """Go on where a twin was killed, if one was. It can be called by now."""
+        for resume in self._resumed:
+            resume()
 
     def is_idle(self) -> bool:
         """True if nothing that was set off is still under way."""
@@ -101,7 +130,7 @@ class Twin:
 
     def serve(self, listener: socket.socket, on_ready: Callable[[], None], on_late: Callable[[], None]) -> None:
         """Answer requests until the process is told to end; ``on_late`` is called when that takes too long."""
-        self._gateway.serve(listener, self.door, on_ready, on_late)
+        self._gateway.serve(listener, self.door, self.keeper, self.resume, on_ready, on_late)
 
     def stop(self) -> None:
         """End every process that was started."""
@@ -142,6 +171,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--start", type=datetime.fromisoformat, default=None)
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the state in the folder, and go on with what is there"
+    )
     arguments = parser.parse_args()
     # With the protocol named, asyncio turns off Nagle's algorithm on what it accepts; each answer would wait 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -151,11 +183,14 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"port {arguments.port} cannot be used: {error.strerror}; leave --port out to get a free one")
     port = listener.getsockname()[1]
-    twin = Twin(arguments.folder, port, arguments.start or datetime.now(UTC))
-    threading.Thread(target=twin.tick, daemon=True, name="ticks").start()
+    try:
+        twin = Twin(arguments.folder, port, arguments.start or datetime.now(UTC), arguments.keep)
+    except KeepingError as error:
+        sys.exit(str(error))
     _end_with_parent(twin)
 
     def ready() -> None:
+        threading.Thread(target=twin.tick, daemon=True, name="ticks").start()
         state = {"pid": os.getpid(), "url": f"http://127.0.0.1:{port}", "account": ACCOUNT, "region": REGION,
                  "access_key": configuration.ACCESS_KEY, "secret_key": configuration.SECRET_KEY}  # fmt: skip
         fresh = arguments.folder / f"{READY}.new"

@@ -10,6 +10,8 @@ from typing import Any
 
 from ministack.services import eventbridge, scheduler
 
+from driftloop.twin.activity import WHOLE
+
 
 def install() -> None:
     """The timeline runs the schedules, so ministack's own threads must not."""
@@ -20,7 +22,8 @@ def install() -> None:
 def put(source: str, detail_type: str, detail: Mapping[str, Any], resources: Iterable[str]) -> None:
     """An event of an AWS service on the default bus."""
     entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": list(resources)}
-    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+    with WHOLE:
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
 class Schedules:
@@ -43,8 +46,9 @@ class Schedules:
 
     def run_due(self) -> None:
         """Fire what is due."""
-        eventbridge._tick_scheduled_rules()
-        scheduler._tick_schedules()
+        with WHOLE:
+            eventbridge._tick_scheduled_rules()
+            scheduler._tick_schedules()
 
 
 def _next_of_schedule(schedule: Mapping[str, Any], last: float | None) -> float | None:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import concurrency, lambda_runtime
-from ministack.services import eventbridge, lambda_svc, s3, sqs
+from ministack.services import lambda_svc, s3, sqs
 
-from driftloop.twin.activity import Activity
+from driftloop.twin.activity import WHOLE, Activity
 
 END = "\x1eEND"
 """Last line of an invocation's output; lambda_worker.py writes it."""
@@ -142,7 +142,6 @@ def install(
     _count(lambda_svc, "_execute_function", activity)
     # Notifications are sent from a thread per object; sent at once they stay in order and nobody has to wait for them.
     s3._fire_s3_event_async = _inline_notification
-    eventbridge._dispatch_to_lambda = _dispatch_to_lambda(activity)
     lambda_svc._ensure_poller = lambda: None
     sqs._receive_messages_for_esm = _receive
     lambda_svc._run_sqs_batch = _remember(lambda_svc._run_sqs_batch)
@@ -234,7 +233,7 @@ def _pump(activity: Activity) -> None:
 
 def _receive(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
     """Messages for one batch: as many as the mapping asks for, where ministack stops at ten."""
-    with sqs._queues_lock:
+    with WHOLE, sqs._queues_lock:
         source = sqs._get_q(queue_url)
         sqs._expire_retained(source)
         sqs._dlq_sweep(source)
@@ -267,18 +266,6 @@ def _count(module: Any, name: str, activity: Activity) -> None:
 def _inline_notification(bucket: str, *args: Any, **kwargs: Any) -> None:
     if bucket in s3._bucket_notifications:
         s3._fire_s3_event(bucket, *args, **kwargs)
-
-
-def _dispatch_to_lambda(activity: Activity) -> Callable[[str, str], None]:
-    def dispatch(arn: str, payload: str) -> None:
-        function, config, name = lambda_svc._get_func_record_for_ref(arn)
-        if not function or not config:
-            raise LookupError(f"an event target names the function {name}, which does not exist")
-        record = lambda_svc._execution_record_for_config(function, config)
-        event = json.loads(payload)
-        activity.spawn(f"event-{name}", lambda: lambda_svc._execute_function_with_config_scope(record, event))
-
-    return dispatch
 
 
 def _link_runtime(folder: Path) -> None:

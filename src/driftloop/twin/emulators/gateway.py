@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from ministack.core.responses import error_response_json
 
 from driftloop.twin.emulators import identity
 from driftloop.twin.errors import ApiError
+from driftloop.twin.keeping import Keeper
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,14 +60,21 @@ def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: 
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."], "host_patterns": [], "path_patterns": []}
 
 
-def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None], on_late: Callable[[], None]) -> None:
+def serve(
+    listener: socket.socket, door: Door, keeper: Keeper | None,
+    resume: Callable[[], None], on_ready: Callable[[], None], on_late: Callable[[], None],
+) -> None:  # fmt: skip
     """Serve until the process is told to end; ``on_late`` is called when requests under way hold that up.
+
+    ``resume`` is called when requests can be made and before any is answered.
 
     The Date header tells the machine's time, not the virtual one: the JavaScript SDK takes a difference for a broken
     clock and repeats its requests.
     """
 
     async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
+        if keeper and scope["type"] == "http":
+            receive, send = _keeping(keeper, scope, receive, send)
         if scope["type"] == "http" and scope["path"].startswith(DOOR):
             await _open_door(door, scope, receive, send)
         else:
@@ -74,6 +83,10 @@ def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None], on_
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            resume()
+            if keeper:
+                await keeper.keep()
+                self.keeping = asyncio.create_task(keeper.keep_on())
             on_ready()
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -90,6 +103,41 @@ def serve(listener: socket.socket, door: Door, on_ready: Callable[[], None], on_
         date_header=False,
     )
     Server(config).run(sockets=[listener])
+
+
+_READS = re.compile(rb"[.=](Describe|List|Get(?!SessionToken|FederationToken)|BatchGet|Query|Scan|Filter)[A-Za-z]*$")
+"""Operations that change nothing, as the protocols that use POST for everything name them."""
+_KEY = re.compile(rb"Credential=([^/]+)/")
+
+
+def _keeping(keeper: Keeper, scope: Scope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """The same, but what somebody outside is told is kept before it is told."""
+    headers = dict(scope["headers"])
+    key = _KEY.search(headers.get(b"authorization", b""))
+    operation = headers.get(b"x-amz-target", b"")
+    # Who asks from inside does not outlive the twin. Requests to a model are noted one by one as they are captured.
+    waits = not (
+        (key and identity.is_inside(key[1].decode()))
+        or identity.INVOCATION.match(scope["path"])
+        or scope["path"] == f"{DOOR}status"
+    )
+
+    async def hear() -> MutableMapping[str, Any]:
+        nonlocal operation
+        message = await receive()
+        if not operation and message.get("body", b"").startswith(b"Action="):
+            operation = message["body"].partition(b"&")[0]
+        return message
+
+    async def tell(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            reads = scope["method"] in ("GET", "HEAD") or (scope["method"] == "POST" and _READS.search(operation))
+            keeper.changes += not reads
+            if waits and keeper.is_behind():
+                await keeper.keep()
+        await send(message)
+
+    return hear, tell
 
 
 _REAL = time.time() - time.monotonic()

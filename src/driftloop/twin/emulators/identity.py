@@ -11,7 +11,7 @@ from typing import Any
 
 import cbor2
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator, sigv4
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, sigv4
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
@@ -33,7 +33,7 @@ def install() -> None:
     ask_arn, ask_action, ask_context = (
         iam_actions.extract_resource_arn, iam_actions.extract_iam_action, iam_actions.request_tag_context,
     )  # fmt: skip
-    pin_origin = iam_evaluator.pin_request_origin
+    pin_origin, function_credentials = iam_evaluator.pin_request_origin, lambda_runtime.execution_credentials
 
     def resource_arn(
         service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
@@ -59,6 +59,12 @@ def install() -> None:
             keys["cloudwatch:namespace"] = _namespace(body, params)
         return keys
 
+    def credentials(config: Mapping[str, Any]) -> dict[str, str]:
+        found: dict[str, str] = function_credentials(config)
+        _SERVICES.add(found["AWS_ACCESS_KEY_ID"])
+        return found
+
+    lambda_runtime.execution_credentials = credentials
     iam_actions.extract_resource_arn = resource_arn
     iam_actions.extract_iam_action = action
     iam_actions.request_tag_context = context
@@ -93,6 +99,15 @@ def sagemaker_arn(operation: str, request: Mapping[str, Any], region: str, accou
     return "*"
 
 
+_SERVICES: set[str] = set()
+"""Access keys of the functions, jobs and endpoints."""
+
+
+def is_inside(access_key: str) -> bool:
+    """True for the key of a function, job or endpoint: its process ends with the twin."""
+    return access_key in _SERVICES
+
+
 def role_session(role_arn: str, name: str) -> dict[str, str]:
     """Credentials of a role, as a service gets them that assumes it: environment variables of a process."""
     digest = hashlib.sha256(f"{role_arn}|{name}".encode()).hexdigest()
@@ -104,6 +119,7 @@ def role_session(role_arn: str, name: str) -> dict[str, str]:
         "SessionToken": digest[::-1],
     }
     sts.register_session(key, session)
+    _SERVICES.add(key)
     return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": digest, "AWS_SESSION_TOKEN": digest[::-1]}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import cloudwatch
 
+from driftloop.twin.activity import WHOLE
 from driftloop.twin.alarms import COMPARISONS, EXTRA_PERIODS, Missing, Rule, State, evaluate, without_data
 from driftloop.twin.emf import metrics_of
 from driftloop.twin.emulators import events
@@ -133,7 +134,10 @@ def _evaluate(alarm: dict[str, Any]) -> None:
     if new is not old:
         recent = [value for value in values if value is not None][-rule.periods :]
         shown = ", ".join(f"{value:.3g}" for value in recent) or "no data"
-        _move(alarm, old, new, f"Threshold Crossed: datapoints [{shown}] against {rule.comparison} {rule.threshold:g}")
+        with WHOLE:
+            _move(
+                alarm, old, new, f"Threshold Crossed: datapoints [{shown}] against {rule.comparison} {rule.threshold:g}"
+            )
 
 
 def _datapoints(alarm: dict[str, Any], count: int) -> list[float | None]:

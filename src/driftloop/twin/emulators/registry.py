@@ -87,6 +87,14 @@ class MotoRecords:
                 return package
         raise missing("model package", arn)
 
+    def save(self) -> dict[str, Any]:
+        """All records."""
+        return vars(self._backend)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Put them back."""
+        vars(self._backend).update(state)
+
     def stop(self) -> None:
         """End the server."""
         self._server.stop()

@@ -170,7 +170,7 @@ FUNCTIONS = (
         # is throttled counts as tried, and young accounts have no concurrency to reserve.
         work=Work("retraining", concurrency=2),
         grants=(
-            _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
+            _ledger("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem"),
             _sagemaker(["StartPipelineExecution"], "pipeline"),
             _MODELS,
             *_ANNOUNCE,
@@ -184,7 +184,7 @@ FUNCTIONS = (
         work=Work("episode"),
         grants=(
             _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
-            _sagemaker(["ListPipelineExecutionSteps"], "pipeline"),
+            _sagemaker(["DescribePipelineExecution", "ListPipelineExecutionSteps"], "pipeline"),
             *_ANNOUNCE,
         ),
     ),

@@ -122,6 +122,8 @@ class Work:
     """The one that holds the lease."""
     deployment: Deployment | None = None
     """A rollout that has not ended, of that episode or of a version that somebody trained by hand."""
+    fault: str = ""
+    """Why the ledger's items cannot be read, if they cannot."""
 
 
 class Ledger(Protocol):
@@ -334,7 +336,7 @@ class Hosting(Protocol):
         ...
 
     def of_episode(self, group: str, episode_id: str) -> Package | None:
-        """The version that an episode registered, if it is among the latest ten of the group."""
+        """The version that an episode registered, if it is among the latest hundred of the group."""
         ...
 
     def endpoint(self, name: str) -> EndpointState | None:
@@ -358,7 +360,7 @@ class Hosting(Protocol):
         ...
 
     def reject(self, package_arn: str, reason: str) -> None:
-        """Take the approval of a version back."""
+        """Take the approval of a version back; there is none to take from a version that is gone."""
         ...
 
     def retire(self, name: str) -> None:

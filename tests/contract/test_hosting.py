@@ -135,6 +135,11 @@ class TestHosting:
         found = hosting.package(package.arn)
         assert (found.approval, found.approval_reason) == ("Rejected", "x" * 1024)
 
+    def test_a_version_that_is_gone_has_no_approval_to_take_back(self, hosted: Hosted) -> None:
+        hosting, package = hosted
+        hosting.reject(f"{package.arn[:-1]}9", "why")
+        assert hosting.package(package.arn) == package
+
     def test_removing_can_be_repeated(self, hosted: Hosted, kind: str) -> None:
         hosting, package = hosted
         hosting.prepare(package, PLAN)
@@ -209,6 +214,26 @@ def test_an_update_of_a_busy_endpoint_has_to_wait(kind: str, package: Package) -
     hosting: Hosting = fake if kind == "fake" else SageMakerHosting(busy)
     with pytest.raises(RetryableError, match="update_endpoint"):
         hosting.update(ex.BASE, CONFIG, RolloutPlan(100, 600, ("a",)))
+
+
+@pytest.mark.parametrize("missing", ["image", "model_data_url"])
+def test_a_version_without_a_container_is_refused_when_it_is_to_serve(package: Package, missing: str) -> None:
+    with pytest.raises(TerminalError, match="register it with an inference specification"):
+        SageMakerHosting(None).prepare(replace(package, **{missing: ""}), PLAN)
+
+
+def test_a_version_that_was_registered_without_a_container_is_read() -> None:
+    sagemaker = boto3.client("sagemaker")
+    stubber = Stubber(sagemaker)
+    answer = {
+        "ModelPackageName": "p", "ModelPackageArn": f"{ex.GROUP_ARN}/7", "ModelPackageGroupName": ex.BASE,
+        "ModelPackageVersion": 7, "ModelApprovalStatus": "PendingManualApproval", "CreationTime": ex.START,
+        "ModelPackageStatus": "Completed", "ModelPackageStatusDetails": {"ValidationStatuses": []},
+    }  # fmt: skip
+    stubber.add_response("describe_model_package", answer, {"ModelPackageName": f"{ex.GROUP_ARN}/7"})
+    with stubber:
+        package = SageMakerHosting(sagemaker).package(f"{ex.GROUP_ARN}/7")
+    assert (package.version, package.image, package.model_data_url) == (7, "", "")
 
 
 def test_a_model_that_cannot_be_created_is_an_error(package: Package) -> None:

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from driftloop.aws.ledger import LEASE, DynamoLedger
-from driftloop.ports import Ledger, RetryableError, Work
+from driftloop.ports import Ledger, RetryableError, TerminalError, Work
 from driftloop.retraining.episode import Status, open_episode
 from driftloop.retraining.evidence import Pause, Watch
 from driftloop.simulation.fakes import FakeLedger
@@ -364,3 +364,25 @@ def test_a_transaction_that_fails_for_another_reason_is_no_answer(code: str, err
 
     with pytest.raises(error):
         DynamoLedger(Failing(), TABLE).record(ex.episode())
+
+
+@pytest.mark.parametrize("damage", ["", "{", "null", '{"version": "x"}'])
+@pytest.mark.parametrize("item", ["deployment", "lease", "champion", "pause", "watch"])
+def test_a_damaged_item_is_named_and_hides_no_other_model(aws: Callable[[str], Any], item: str, damage: str) -> None:
+    create_table(aws("dynamodb"))
+    ledger = DynamoLedger(aws("dynamodb"), TABLE)
+    episode = ex.episode()
+    assert ledger.claim(episode, ex.START)
+    assert ledger.claim(replace(episode, model="other"), ex.START)
+    key = item if item != "lease" else f"episode#2026-03-02T00:00:00Z#{episode.id}"
+    damaged = {"model": {"S": ex.NAME}, "item": {"S": key}, "content": {"S": damage}}
+    aws("dynamodb").put_item(TableName=TABLE, Item=damaged)
+    busy = ledger.busy([ex.NAME, "other"])
+    assert busy["other"] == Work(replace(episode, model="other"))
+    if item in ("deployment", "lease"):
+        assert f"item {key!r} of model 'late_train' in table ledger cannot be read" in busy[ex.NAME].fault
+        assert "delete it" in busy[ex.NAME].fault
+    else:
+        assert busy[ex.NAME] == Work(episode)
+        with pytest.raises(TerminalError, match=f"item '{item}' of model 'late_train' in table ledger cannot be read"):
+            getattr(ledger, item)(ex.NAME)

@@ -60,10 +60,13 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$", max_l
 """Anybody may write these two events; the name becomes part of a parameter's name."""
 
 
+Words = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
 class _RequestDetail(BaseModel):
     model: ModelName
-    reason: str = Field("asked for by hand", max_length=1000)
-    by: str = Field("", max_length=200)
+    reason: Words = Field("", max_length=1000)
+    by: Words = Field("", max_length=200)
 
 
 class RetrainingRequested(BaseModel):
@@ -75,8 +78,8 @@ class RetrainingRequested(BaseModel):
 
     def request(self) -> Request:
         """The retraining it asks for."""
-        by = self.detail.by or "a person"
-        return Request(self.detail.model, Trigger.MANUAL, self.id, self.detail.reason, self.time, by)
+        reason, by = self.detail.reason or "asked for by hand", self.detail.by or "a person"
+        return Request(self.detail.model, Trigger.MANUAL, self.id, reason, self.time, by)
 
 
 class ScheduledRequest(BaseModel):

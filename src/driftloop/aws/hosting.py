@@ -49,25 +49,28 @@ class SageMakerHosting:
             if is_missing(error):
                 raise NotFoundError(f"{arn} does not exist") from error
             raise
-        container = found["InferenceSpecification"]["Containers"][0]
+        # A version that somebody registered by hand may have no container; it is refused when it is to serve.
+        container = (found.get("InferenceSpecification", {}).get("Containers") or [{}])[0]
         return Package(
             arn=found["ModelPackageArn"],
             group=found["ModelPackageGroupName"],
             version=found["ModelPackageVersion"],
             approval=found["ModelApprovalStatus"],
-            image=container["Image"],
-            model_data_url=container["ModelDataUrl"],
+            image=container.get("Image", ""),
+            model_data_url=container.get("ModelDataUrl", ""),
             environment=container.get("Environment", {}),
             properties=found.get("CustomerMetadataProperties", {}),
             approval_reason=found.get("ApprovalDescription", ""),
         )
 
     def of_episode(self, group: str, episode_id: str) -> Package | None:
-        """The version that an episode registered, if it is among the latest ten of the group."""
-        found = self._sagemaker.list_model_packages(
-            ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", MaxResults=10
-        )["ModelPackageSummaryList"]
-        packages = (self.package(summary["ModelPackageArn"]) for summary in found)
+        """The version that an episode registered, if it is among the latest hundred of the group."""
+        pages = self._sagemaker.get_paginator("list_model_packages").paginate(
+            ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending",
+            PaginationConfig={"MaxItems": 100, "PageSize": 20},
+        )  # fmt: skip
+        found = (summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"])
+        packages = (self.package(arn) for arn in found)
         return next((package for package in packages if package.properties.get("episode_id") == episode_id), None)
 
     def endpoint(self, name: str) -> EndpointState | None:
@@ -87,6 +90,8 @@ class SageMakerHosting:
 
     def prepare(self, package: Package, plan: ServingPlan) -> None:
         """Create the SageMaker model and the endpoint configuration unless they exist."""
+        if not (package.image and package.model_data_url):
+            raise TerminalError(f"{package.arn} has no image or no model: register it with an inference specification")
         container = {
             "Image": package.image,
             "ModelDataUrl": package.model_data_url,
@@ -122,10 +127,14 @@ class SageMakerHosting:
                 raise RetryableError(f"delete_endpoint: {error}") from error
 
     def reject(self, package_arn: str, reason: str) -> None:
-        """Take the approval of a version back."""
-        self._sagemaker.update_model_package(
-            ModelPackageArn=package_arn, ModelApprovalStatus="Rejected", ApprovalDescription=reason[:1024]
-        )
+        """Take the approval of a version back; there is none to take from a version that is gone."""
+        try:
+            self._sagemaker.update_model_package(
+                ModelPackageArn=package_arn, ModelApprovalStatus="Rejected", ApprovalDescription=reason[:1024]
+            )
+        except ClientError as error:
+            if not is_missing(error):
+                raise
 
     def retire(self, name: str) -> None:
         """Delete an endpoint configuration and its SageMaker model if they exist."""

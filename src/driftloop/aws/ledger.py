@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from driftloop.data.windows import iso
-from driftloop.ports import Champion, Deployment, RetryableError, Work
+from driftloop.ports import Champion, Deployment, RetryableError, TerminalError, Work
 from driftloop.retraining.episode import Episode, Status
 from driftloop.retraining.evidence import Pause, Watch
 
@@ -21,6 +21,7 @@ LEASE = timedelta(days=1)
 _KEYS = 100
 """Items that one BatchGetItem takes."""
 
+_Kept = TypeVar("_Kept")
 _EPISODE, _CHAMPION, _DEPLOYMENT = TypeAdapter(Episode), TypeAdapter(Champion), TypeAdapter(Deployment)
 _PAUSE, _WATCH = TypeAdapter(Pause), TypeAdapter(Watch)
 
@@ -34,8 +35,7 @@ class DynamoLedger:
 
     def champion(self, model: str) -> Champion | None:
         """The version that serves, if any."""
-        text = self._text(model, "champion")
-        return _CHAMPION.validate_json(text) if text else None
+        return self._read(_CHAMPION, model, "champion")
 
     def set_champion(self, model: str, champion: Champion) -> None:
         """Record that a version serves."""
@@ -43,8 +43,7 @@ class DynamoLedger:
 
     def deployment(self, model: str) -> Deployment | None:
         """The latest rollout, if any."""
-        text = self._text(model, "deployment")
-        return _DEPLOYMENT.validate_json(text) if text else None
+        return self._read(_DEPLOYMENT, model, "deployment")
 
     def set_deployment(self, model: str, deployment: Deployment, expected: Deployment | None) -> bool:
         """Record a rollout or its next phase if the latest one is still as expected."""
@@ -62,8 +61,7 @@ class DynamoLedger:
     def episode(self, model: str, episode_id: str) -> Episode | None:
         """One episode."""
         key = self._text(model, f"id#{episode_id}")
-        text = self._text(model, key) if key else None
-        return _EPISODE.validate_json(text) if text else None
+        return self._read(_EPISODE, model, key) if key else None
 
     def episodes(self, model: str, since: datetime) -> list[Episode]:
         """Episodes opened at or after a time, oldest first."""
@@ -78,21 +76,28 @@ class DynamoLedger:
             },
             ConsistentRead=True,
         )
-        return [_EPISODE.validate_json(item["content"]["S"]) for page in pages for item in page["Items"]]
+        items = [(item["item"]["S"], item["content"]["S"]) for page in pages for item in page["Items"]]
+        return [self._parse(_EPISODE, model, item, text) for item, text in items]
 
     def busy(self, models: Sequence[str]) -> dict[str, Work]:
         """Model -> what is under way; idle models are not in it. Reads do not grow with the history."""
-        leases: dict[str, str] = {}
-        deployments: dict[str, Deployment] = {}
+        texts: dict[str, dict[str, str]] = {}
         keys = [(model, item) for model in models for item in ("lease", "deployment")]
         for start in range(0, len(keys), _KEYS):
             for model, item, text in self._texts(keys[start : start + _KEYS]):
-                if item == "lease":
-                    leases[model] = text
-                elif (deployment := _DEPLOYMENT.validate_json(text)).is_open:
-                    deployments[model] = deployment
-        found = {m: Work(self.episode(m, leases[m]) if m in leases else None, deployments.get(m)) for m in models}
+                texts.setdefault(model, {})[item] = text
+        found = {model: self._work(model, items) for model, items in texts.items()}
         return {model: work for model, work in found.items() if work != Work()}
+
+    def _work(self, model: str, items: Mapping[str, str]) -> Work:
+        """What is under way for one model; damaged items of one must not hide the others."""
+        try:
+            episode = self.episode(model, items["lease"]) if "lease" in items else None
+            text = items.get("deployment")
+            deployment = self._parse(_DEPLOYMENT, model, "deployment", text) if text is not None else None
+        except TerminalError as error:
+            return Work(fault=str(error))
+        return Work(episode, deployment if deployment and deployment.is_open else None)
 
     def claim(self, episode: Episode, now: datetime) -> bool:
         """Record a new episode and take the model's lease, both or neither."""
@@ -126,8 +131,7 @@ class DynamoLedger:
 
     def pause(self, model: str) -> Pause | None:
         """Who stopped retraining, if anybody did."""
-        text = self._text(model, "pause")
-        return _PAUSE.validate_json(text) if text else None
+        return self._read(_PAUSE, model, "pause")
 
     def set_pause(self, model: str, pause: Pause | None) -> None:
         """Stop retraining, or let it go on."""
@@ -138,8 +142,7 @@ class DynamoLedger:
 
     def watch(self, model: str) -> Watch | None:
         """What monitoring saw last, if it saw anything."""
-        text = self._text(model, "watch")
-        return _WATCH.validate_json(text) if text else None
+        return self._read(_WATCH, model, "watch")
 
     def set_watch(self, model: str, watch: Watch) -> None:
         """Record what monitoring saw."""
@@ -191,6 +194,21 @@ class DynamoLedger:
                 raise RetryableError("another function writes the same entry of the ledger just now") from error
             raise
         return True
+
+    def _read(self, kind: TypeAdapter[_Kept], model: str, item: str) -> _Kept | None:
+        text = self._text(model, item)
+        return self._parse(kind, model, item, text) if text is not None else None
+
+    def _parse(self, kind: TypeAdapter[_Kept], model: str, item: str, text: str) -> _Kept:
+        try:
+            return kind.validate_json(text)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            place = ".".join(map(str, fault["loc"]))
+            raise TerminalError(
+                f"item {item!r} of model {model!r} in table {self._table} cannot be read: "
+                f"{f'{place}: ' if place else ''}{fault['msg']}; correct it, or delete it if it is no longer needed"
+            ) from error
 
     def _text(self, model: str, item: str) -> str | None:
         answer = self._db.get_item(TableName=self._table, Key=_key(model, item), ConsistentRead=True)

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from driftloop.names import ModelNames, parameter_prefix
-from driftloop.ports import Model, NotFoundError, Resources
+from driftloop.ports import Model, NotFoundError, Resources, TerminalError
 
 
 class SsmModels:
@@ -43,8 +43,8 @@ class SsmModels:
         for name, value in sorted(found):
             try:
                 model = _model(name, value)
-            except (ValueError, LookupError, TypeError) as error:
-                unreadable[name] = f"{ModelNames(name).parameter} cannot be read: {type(error).__name__}: {error}"
+            except TerminalError as error:
+                unreadable[name] = str(error)
                 continue
             models.append(model)
             self._known[name] = until, model
@@ -62,8 +62,15 @@ class SsmModels:
 
 
 def _model(name: str, value: str) -> Model:
-    content = json.loads(value)
+    """What a stack has written. Raises TerminalError."""
     known = {field.name for field in fields(Resources)}
-    # A newer stack may name more.
-    resources = {key: value for key, value in content["resources"].items() if key in known}
-    return Model(name, content["spec"], Resources(**resources))
+    try:
+        content = json.loads(value)
+        # A newer stack may name more.
+        resources = {key: value for key, value in content["resources"].items() if key in known}
+        return Model(name, content["spec"], Resources(**resources))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise TerminalError(
+            f"{ModelNames(name).parameter} cannot be read: {reason}; deploy the model's stack again"
+        ) from error

@@ -54,6 +54,8 @@ def resume(model: str) -> None:
 
 def _reason(text: str) -> str:
     reason = text.strip()
+    if not reason.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in reason):
+        raise click.ClickException("--reason is not UTF-8: write it with letters of this terminal's encoding")
     if not 0 < len(reason) <= LONGEST_REASON:
         raise click.ClickException(f"--reason has {len(reason)} characters; write 1 to {LONGEST_REASON}")
     return reason

@@ -29,7 +29,8 @@ NEXT = {
 class Announcer:
     """The event bus hears of every move, people of those that they may want to act on.
 
-    A move is written before it is announced, so after a crash in between nobody hears of it; the ledger has it.
+    A move is written before it is announced, so after a crash in between nobody hears of it; the ledger has it. What the
+    bus does not take is mailed all the same.
     """
 
     notifier: Notifier
@@ -37,25 +38,11 @@ class Announcer:
 
     def moved(self, episode: Episode) -> None:
         """An episode has a new status."""
-        self.events.put(
-            EPISODE_CHANGED,
-            {
-                "model": episode.model,
-                "episode": episode.id,
-                "trigger": str(episode.trigger),
-                "status": str(episode.status),
-                "rule": episode.rule,
-                "reason": episode.reason,
-                "outcome": episode.outcome,
-                "by": episode.by,
-                "model_package_arn": episode.model_package_arn,
-                "pipeline_execution_arn": episode.pipeline_execution_arn,
-                "into": episode.into,
-                "until": iso(episode.until) if episode.until else None,
-            },
-        )
-        if episode.status in NEXT and (episode.status is not Status.REFUSED or episode.rule == ASKS_A_PERSON):
-            self.notifier.publish(f"[driftloop] {episode.model}: retraining {episode.status}", _message(episode))
+        try:
+            self.events.put(EPISODE_CHANGED, _detail(episode))
+        finally:
+            if episode.status in NEXT and (episode.status is not Status.REFUSED or episode.rule == ASKS_A_PERSON):
+                self.notifier.publish(f"[driftloop] {episode.model}: retraining {episode.status}", _message(episode))
 
     def move(self, ledger: Ledger, moved: Episode, expected: Status) -> bool:
         """Write an episode's next status and announce it. False if somebody else moved it: nothing is announced then."""
@@ -66,14 +53,30 @@ class Announcer:
 
     def serves(self, model: str, version: int, package_arn: str) -> None:
         """A rollout has ended well."""
-        self.events.put(VERSION_CHANGED, {"model": model, "version": version, "model_package_arn": package_arn})
-        self.notifier.publish(f"[driftloop] {model}: version {version} serves", package_arn)
+        try:
+            self.events.put(VERSION_CHANGED, {"model": model, "version": version, "model_package_arn": package_arn})
+        finally:
+            self.notifier.publish(f"[driftloop] {model}: version {version} serves", package_arn)
 
     def rolled_back(self, model: str, version: int, package_arn: str, reason: str) -> None:
         """A rollout has come to nothing."""
         detail = {"model": model, "version": version, "model_package_arn": package_arn, "rolled_back": reason}
-        self.events.put(VERSION_CHANGED, detail)
-        self.notifier.publish(f"[driftloop] {model}: version {version} rolled back", reason)
+        try:
+            self.events.put(VERSION_CHANGED, detail)
+        finally:
+            self.notifier.publish(f"[driftloop] {model}: version {version} rolled back", reason)
+
+
+def _detail(episode: Episode) -> dict[str, str | None]:
+    texts = ("rule", "reason", "outcome", "by", "model_package_arn", "pipeline_execution_arn", "into")
+    return {
+        "model": episode.model,
+        "episode": episode.id,
+        "trigger": str(episode.trigger),
+        "status": str(episode.status),
+        **{name: getattr(episode, name) for name in texts},
+        "until": iso(episode.until) if episode.until else None,
+    }
 
 
 def _message(episode: Episode) -> str:

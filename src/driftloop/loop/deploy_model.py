@@ -52,7 +52,7 @@ class Deployer:
         if package.approval == "Rejected":
             return self._rejected(package)
         if package.approval != "Approved":
-            return f"version {package.version} is {package.approval} by now: nothing to do"
+            return self._taken_back(package)
         model = self.models.get(model_of_endpoint(package.group))
         champion = self.ledger.champion(model.name)
         if champion and champion.version >= package.version:
@@ -86,6 +86,14 @@ class Deployer:
         if running and running.package_arn == package.arn and running.phase == "prepared":
             return self._withdrawn(model, running, outcome)
         return f"version {package.version} is Rejected and no episode waits for it: nothing to do"
+
+    def _taken_back(self, package: Package) -> str:
+        """Nobody decides by leaving a version pending, but a rollout that has not begun must not wait for ever."""
+        model = model_of_endpoint(package.group)
+        running = self.ledger.deployment(model)
+        if running and running.package_arn == package.arn and running.phase == "prepared":
+            return self._withdrawn(model, running, f"the approval of version {package.version} was taken back")
+        return f"version {package.version} is {package.approval} by now: nothing to do"
 
     def _told_before(self, model: str, running: Deployment) -> str:
         """A delivery before this one died when it had told the endpoint, which may have come back since."""

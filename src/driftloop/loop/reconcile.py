@@ -17,7 +17,17 @@ from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.start_retraining import Starter
 from driftloop.loop.track_episode import Tracker
 from driftloop.names import ModelNames
-from driftloop.ports import Alarms, Decisions, Deployment, Model, NotFoundError, Package, RaisedAlarm, Work
+from driftloop.ports import (
+    Alarms,
+    Decisions,
+    Deployment,
+    Model,
+    NotFoundError,
+    Package,
+    RaisedAlarm,
+    TerminalError,
+    Work,
+)
 from driftloop.retraining.decision import LOOK_BACK, Policy, decide, training_windows
 from driftloop.retraining.episode import Episode, Request, Status, Trigger, alarm_cause
 
@@ -77,6 +87,8 @@ class Reconciler:
         return found
 
     def _look_after(self, model: Model, work: Work, raised: Mapping[str, RaisedAlarm]) -> str:
+        if work.fault:
+            raise TerminalError(work.fault)
         now = self.starter.clock.now()
         told = ""
         if work.deployment is not None and now - work.deployment.started_at >= PATIENCE:
@@ -136,6 +148,7 @@ class Reconciler:
         if deployment.phase == "updating":
             return outcome
         try:
+            # Also that its approval was taken back, which leaves it pending.
             return self._tell(self.confirmer.hosting.package(deployment.package_arn))
         except NotFoundError:
             return self.confirmer.abandoned(model.name, deployment)
@@ -179,16 +192,18 @@ def _alarms(
 
 def _lasting(model: Model, policy: Policy, episodes: Sequence[Episode], now: datetime) -> Iterator[Request]:
     """New labelled rows, and code or settings that no retraining has used; both since the last retraining."""
-    last = next((episode for episode in reversed(episodes) if episode.ran), None)
-    if last is None:
+    ran = [episode for episode in episodes if episode.ran]
+    if not ran:
         return
+    # One whose pipeline could not be started is no answer.
+    last = next((episode for episode in reversed(ran) if episode.pipeline_execution_arn), ran[-1])
     known = training_windows(policy, last.opened_at).holdout.end
     asked = sum(1 for episode in episodes if episode.opened_at > last.opened_at)
     if Trigger.DATA in policy.on:
-        cause = f"rows@{iso(known)}#{asked}"
+        cause = f"rows@{iso(known)}@{last.id}#{asked}"
         reason = f"at least {policy.new_rows} labelled rows are new since {known:%Y-%m-%d %H:%M}"
         yield Request(model.name, Trigger.DATA, cause, reason, now, "reconciler")
     revision = model.resources.revision
     if Trigger.CODE in policy.on and revision and last.revision and last.revision != revision:
         reason = f"code or settings of training are {revision} and the last retraining used {last.revision}"
-        yield Request(model.name, Trigger.CODE, f"code@{revision}#{asked}", reason, now, "deployment")
+        yield Request(model.name, Trigger.CODE, f"code@{revision}@{last.id}#{asked}", reason, now, "deployment")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from driftloop.loop.announce import Announcer
@@ -25,7 +26,7 @@ class Tracker:
     clock: Clock
 
     def ended(self, execution_arn: str, status: str) -> Episode | None:
-        """Record the end of an execution (``Succeeded``, ``Failed`` or ``Stopped``).
+        """Record the end of an execution (``Succeeded``, ``Failed`` or ``Stopped``), if the execution says so, too.
 
         None if no episode knows the execution: somebody started it by hand. Raises RetryableError while an episode's
         start is not recorded yet, as the execution may be that one's.
@@ -33,10 +34,13 @@ class Tracker:
         episode = self._find(execution_arn)
         if episode is None or episode.status is not Status.STARTED:
             return episode  # delivered twice, or the rollout has overtaken this event
-        return self._move(self._next(episode, status))
+        with suppress(NotFoundError):  # deleted since: the event is all that is left of it
+            # Events come late, after a retry of the execution for example: what it does now counts.
+            status = self.pipelines.status(execution_arn)
+        return self._move(self._next(episode, status)) if status in ENDED else episode
 
     def look(self, episode: Episode) -> Episode:
-        """The same for an episode of which no event has told: the execution is asked."""
+        """The same for an episode of which no event has told."""
         try:
             status = self.pipelines.status(episode.pipeline_execution_arn)
         except NotFoundError as error:

@@ -135,7 +135,7 @@ def test_a_retraining_from_its_request_to_its_service() -> None:
     world = World()
     episode = world.starter.handle(ex.request(at=world.clock.now()))
     world.starter.handle(ex.request(Trigger.QUALITY, "other", world.clock.now()))
-    world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
+    world.end(episode.pipeline_execution_arn, "Succeeded")
     package = ex.package(2, episode.id)
     world.hosting.add(package)
     for _ in range(2):  # what is delivered twice is heard once
@@ -166,6 +166,22 @@ class _Deaf(FakeEvents):
             self.refusals -= 1
             raise RetryableError("the event bus refused it")
         super().put(kind, detail)  # type: ignore[arg-type]
+
+
+def test_what_the_bus_does_not_take_is_mailed_all_the_same() -> None:
+    world = World(events=_Deaf(9))
+    episode = ex.episode().moved(Status.STARTED, ex.START).moved(Status.CANDIDATE, ex.START)
+    with pytest.raises(RetryableError):
+        world.announcer.moved(episode)
+    with pytest.raises(RetryableError):
+        world.announcer.serves(ex.NAME, 2, "arn")
+    with pytest.raises(RetryableError):
+        world.announcer.rolled_back(ex.NAME, 2, "arn", "why")
+    assert world.notifier.subjects == [
+        "[driftloop] late_train: retraining candidate",
+        "[driftloop] late_train: version 2 serves",
+        "[driftloop] late_train: version 2 rolled back",
+    ]
 
 
 @pytest.mark.parametrize("refusals", [1, 2, 3])

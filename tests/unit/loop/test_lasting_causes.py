@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from driftloop.ports import Model
+from driftloop.ports import Model, TerminalError
 from driftloop.retraining.episode import Episode, Status, Trigger
 from driftloop.retraining.evidence import Pause, Watch
 from driftloop.simulation.fakes import FakeModels
@@ -134,13 +134,22 @@ class TestCode:
             _idle(world)
         assert len(world.pipelines.started) == 2
 
+    def test_a_run_that_could_not_be_started_is_no_answer(self, world: World) -> None:
+        _deploy(world, "r2")
+        world.pipelines.fault = TerminalError("not allowed")
+        (outcome,) = world.reconciler.reconcile().done.values()
+        assert outcome.endswith("failed")
+        world.clock.advance(days=9)
+        episode = _started(world)
+        assert (episode.revision, episode.status) == ("r2", Status.STARTED)
+
     def test_going_back_to_the_old_one_is_a_change_too(self, world: World) -> None:
-        for revision in ("r2", "r1"):
+        for revision in ("r2", "r1", "r2", "r1"):
             _deploy(world, revision)
             _end(world, _started(world))
-            world.clock.advance(days=7)
+            world.clock.advance(days=31)
         _idle(world)
-        assert len(world.pipelines.started) == 3
+        assert len(world.pipelines.started) == 5
 
     def test_a_change_while_another_one_runs_has_its_turn(self, world: World) -> None:
         running = world.starter.handle(ex.request(Trigger.MANUAL, "second", world.clock.now()))

@@ -384,6 +384,30 @@ def test_a_rollout_that_the_endpoint_has_not_heard_of_can_be_rejected(world: Wor
     assert world.episode(half_way.id) == ended
 
 
+def test_an_approval_that_is_taken_back_before_the_endpoint_has_heard_of_it(world: World, half_way: Episode) -> None:
+    world.hosting.add(replace(ex.package(2, half_way.id), approval="PendingManualApproval"))
+    world.clock.advance(minutes=20)
+    world.reconciler.reconcile()
+    assert _deployment(world).phase == "rolled_back"
+    ended = world.episode(half_way.id)
+    assert (ended.status, ended.outcome) == (Status.ROLLED_BACK, "the approval of version 2 was taken back")
+    assert (_champion(world).version, world.hosting.rollouts) == (1, [])
+
+
+def test_a_rollout_of_a_version_that_was_deleted_meanwhile_comes_to_its_end(world: World) -> None:
+    class Forgetful(FakeHosting):
+        def reject(self, package_arn: str, reason: str) -> None:
+            self._packages.pop(package_arn)
+            super().reject(package_arn, reason)
+
+    world.hosting = Forgetful()
+    _serve(world)
+    _approve(world, 2)
+    world.hosting.settle(ex.BASE, failure="alarm")
+    assert "version 2 rolled back" in world.confirmer.changed(ex.BASE)
+    assert _deployment(world).phase == "rolled_back"
+
+
 def test_a_rejection_after_the_endpoint_was_told_is_left_to_the_alarms(world: World) -> None:
     world.ledger = _Dying("updating")
     for version in (1, 2):
@@ -423,7 +447,7 @@ def test_an_approval_may_overtake_the_end_of_the_pipeline(world: World) -> None:
     episode = world.in_status(Status.STARTED)
     _approve(world, 1, episode.id)
     assert world.episode(episode.id).status is Status.ROLLING_OUT
-    world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
+    world.end(episode.pipeline_execution_arn, "Succeeded")
     world.hosting.settle(ex.BASE)
     world.confirmer.changed(ex.BASE)
     assert world.episode(episode.id).status is Status.PROMOTED
@@ -445,7 +469,7 @@ def test_an_episode_that_moves_at_the_same_moment_is_not_left_behind(world: Worl
 
     class Raced(FakeHosting):
         def package(self, arn: str) -> Package:
-            world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
+            world.end(episode.pipeline_execution_arn, "Succeeded")
             return super().package(arn)
 
     world.hosting = Raced(ex.package(1, episode.id))
@@ -484,7 +508,7 @@ def test_a_lost_race_for_the_episode_comes_back(world: World, before: Status, lo
     episode = world.in_status(Status.STARTED)
     with pytest.raises(RetryableError, match="the next delivery will see it"):
         _approve(world, 1, episode.id)
-    world.tracker.ended(episode.pipeline_execution_arn, "Succeeded")
+    world.end(episode.pipeline_execution_arn, "Succeeded")
     _approve(world, 1, episode.id)
     assert world.episode(episode.id).status is Status.ROLLING_OUT
 

@@ -142,6 +142,14 @@ def test_an_unwanted_request_is_refused_and_recorded(world: World, trigger: Trig
     assert world.starter.handle(_request(world, trigger=trigger)) == refused
 
 
+def test_a_version_that_waits_for_a_person_is_never_forgotten(world: World) -> None:
+    waiting = world.in_status(Status.CANDIDATE)
+    for days in (80, 20, 100):
+        world.clock.advance(days=days)
+        answer = world.starter.handle(ex.request(cause=str(days), at=world.clock.now()))
+        assert (answer.status, answer.rule, answer.into) == (Status.MERGED, "alone", waiting.id)
+
+
 def test_a_refusal_holds_no_lease(world: World) -> None:
     world.starter.handle(_request(world, trigger=Trigger.SCHEDULE))
     assert world.starter.handle(_request(world, "other")).status is Status.STARTED

@@ -23,7 +23,7 @@ def started(world: World) -> Episode:
 
 
 def _ended(world: World, arn: str, status: str = "Succeeded") -> Episode:
-    episode = world.tracker.ended(arn, status)
+    episode = world.end(arn, status)
     assert episode is not None
     return episode
 
@@ -79,24 +79,37 @@ def test_an_end_that_was_overtaken_by_the_rollout_changes_nothing(world: World, 
     assert world.episode(started.id) == rolling
 
 
+def test_an_event_about_an_execution_that_runs_changes_nothing(world: World, started: Episode) -> None:
+    for status in ("Stopped", "Failed", "Succeeded"):
+        assert world.tracker.ended(started.pipeline_execution_arn, status) == started
+    assert world.episode(started.id) == started
+
+
+def test_of_an_execution_that_was_deleted_the_event_is_believed(world: World, started: Episode) -> None:
+    world.pipelines.started.clear()
+    episode = world.tracker.ended(started.pipeline_execution_arn, "Succeeded")
+    assert episode is not None
+    assert episode.status is Status.CANDIDATE
+
+
 def test_an_end_that_overtakes_the_record_of_the_start_waits(world: World) -> None:
     claimed = ex.episode(at=world.clock.now())
     world.ledger.claim(claimed, world.clock.now())
     arn = world.pipelines.start(ex.BASE, {}, claimed.token)
     with pytest.raises(RetryableError, match="ended before its start was recorded"):
-        world.tracker.ended(arn, "Succeeded")
+        world.end(arn, "Succeeded")
     world.starter.handle(ex.request(at=world.clock.now()))
     assert _ended(world, arn).status is Status.CANDIDATE
 
 
 def test_an_execution_that_was_started_by_hand_is_nobodys(world: World, started: Episode) -> None:
-    assert world.tracker.ended(started.pipeline_execution_arn[:-1] + "z", "Succeeded") is None
+    assert world.end(started.pipeline_execution_arn[:-1] + "z", "Succeeded") is None
     assert world.episode(started.id) == started
 
 
 def test_a_foreign_pipeline_is_an_error(world: World) -> None:
     with pytest.raises(ValueError, match="not a resource"):
-        world.tracker.ended("arn:aws:sagemaker:eu-central-1:1:pipeline/other/execution/x", "Failed")
+        world.end("arn:aws:sagemaker:eu-central-1:1:pipeline/other/execution/x", "Failed")
 
 
 class _Raced(FakeLedger):

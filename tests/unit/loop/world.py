@@ -135,6 +135,11 @@ class World:
         assert found is not None
         return found
 
+    def end(self, execution_arn: str, status: str) -> Episode | None:
+        """An execution ends, and its event comes."""
+        self.pipelines.statuses[execution_arn] = status
+        return self.tracker.ended(execution_arn, status)
+
     def in_status(self, status: Status) -> Episode:
         """An episode that went the usual way to a status, its pipeline being the first."""
         opened = self.starter.handle(ex.request(at=self.clock.now()))

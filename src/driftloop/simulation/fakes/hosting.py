@@ -40,9 +40,9 @@ class FakeHosting:
         return self._packages[arn]
 
     def of_episode(self, group: str, episode_id: str) -> Package | None:
-        """The version that an episode registered, if it is among the latest ten of the group."""
+        """The version that an episode registered, if it is among the latest hundred of the group."""
         found = [package for package in self._packages.values() if package.group == group]
-        latest = sorted(found, key=lambda package: -package.version)[:10]
+        latest = sorted(found, key=lambda package: -package.version)[:100]
         return next((package for package in latest if package.properties.get("episode_id") == episode_id), None)
 
     def endpoint(self, name: str) -> EndpointState | None:
@@ -77,11 +77,11 @@ class FakeHosting:
         self._endpoints.pop(endpoint, None)
 
     def reject(self, package_arn: str, reason: str) -> None:
-        """Take the approval of a version back."""
-        self._packages[package_arn] = replace(
-            self.package(package_arn), approval="Rejected", approval_reason=reason[:1024]
-        )
-        self.rejected[package_arn] = reason
+        """Take the approval of a version back, if it is there."""
+        if package_arn in self._packages:
+            package = self._packages[package_arn]
+            self._packages[package_arn] = replace(package, approval="Rejected", approval_reason=reason[:1024])
+            self.rejected[package_arn] = reason
 
     def retire(self, name: str) -> None:
         """Delete a configuration and its model if they exist."""

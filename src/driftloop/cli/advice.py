@@ -17,9 +17,9 @@ BY_RULE = {
     "cooled_down": "Wait for the end of the cooldown. A person need not: {retrain}",
     "backed_off": "Find out why retraining does not help (driftloop report {model}). A person need not wait: {retrain}",
     "learned_enough": "Wait for labelled rows, or check that labels arrive. A person need not wait: {retrain}",
-    "within_day": "Wait, or raise retraining.budget.per_day in the model file.",
-    "within_month": "Wait, or raise retraining.budget.per_month in the model file.",
-    "affordable": "Wait, or raise retraining.budget.cost_per_month in the model file.",
+    "within_day": "Wait (a person asks again), or raise retraining.budget.per_day in the model file.",
+    "within_month": "Wait (a person asks again), or raise retraining.budget.per_month in the model file.",
+    "affordable": "Wait (a person asks again), or raise retraining.budget.cost_per_month in the model file.",
 }
 """Rule -> what to do about a request that it kept from starting."""
 BY_STATUS = {

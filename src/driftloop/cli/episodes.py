@@ -72,7 +72,9 @@ def _serves(cloud: Cloud, model: str) -> str:
 
 
 def _count(found: list[Episode], ledger: list[Episode]) -> str:
-    return f"{len(found)} episodes" if len(found) == len(ledger) else f"{len(found)} of {len(ledger)} episodes"
+    if len(found) == len(ledger):
+        return "1 episode" if len(found) == 1 else f"{len(found)} episodes"
+    return f"{len(found)} of {len(ledger)} episodes"
 
 
 def _pause(cloud: Cloud, model: str) -> str:

@@ -8,11 +8,13 @@ import re
 from collections.abc import Mapping, Sequence
 
 import click
+from botocore.exceptions import ClientError
 
 from driftloop.cli.cloud import Cloud, check_name
 from driftloop.cli.episodes import BEGINNING
 from driftloop.cli.story import Story
 from driftloop.cli.words import stamp
+from driftloop.ports import NotFoundError
 from driftloop.retraining.episode import Episode
 
 SHORTEST = 6
@@ -34,12 +36,27 @@ def explain(episode: str, model: str | None, as_json: bool) -> None:
     cloud = Cloud.of_environment()
     ledgers = _ledgers(cloud, model)
     found = find(ledgers, episode, f"{model} in {cloud.place}" if model else f"any model in {cloud.place}")
-    story = Story.of(found, ledgers[found.model])
+    story = Story.of(found, ledgers[found.model], _gate(cloud, found))
     if as_json:
         click.echo(json.dumps(story.as_dict(), indent=1))
         return
     for line in story.lines():
         click.echo(line)
+
+
+def _gate(cloud: Cloud, episode: Episode) -> str:
+    """What the gate wrote into the artifact bucket; empty if the episode did not come that far."""
+    execution = episode.pipeline_execution_arn.rpartition("/")[2]
+    if not execution:
+        return ""
+    key = f"evaluations/{episode.model}/{execution}/evaluation.json"
+    try:
+        gate = json.loads(cloud.objects.read(cloud.bucket("artifacts"), key))["gate"]
+        return f"{gate['decision']}: {gate['reason']}"
+    except NotFoundError:
+        return ""
+    except ClientError as error:
+        return f"not known, as s3://{cloud.bucket('artifacts')}/{key} cannot be read: {error.response['Error']['Code']}"
 
 
 def _ledgers(cloud: Cloud, model: str | None) -> Ledgers:

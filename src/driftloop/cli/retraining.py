@@ -22,6 +22,7 @@ def retrain(model: str, reason: str) -> None:
     cloud.model(model)
     detail = {"model": model, "reason": reason, "by": _caller(cloud)}
     click.echo(f"event {cloud.put_event('Retraining Requested', detail)}")
+    click.echo(f"what becomes of it: driftloop episodes {model}", err=True)
 
 
 @click.command()

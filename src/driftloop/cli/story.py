@@ -41,9 +41,11 @@ class Story:
     """Requests that were merged into this episode, oldest first."""
     next_run: Episode | None
     """For a request that did not start: the model's next retraining."""
+    gate: str = ""
+    """What the gate decided and why, if the episode came that far."""
 
     @classmethod
-    def of(cls, episode: Episode, ledger: Sequence[Episode]) -> Story:
+    def of(cls, episode: Episode, ledger: Sequence[Episode], gate: str = "") -> Story:
         """``ledger`` holds the model's episodes, oldest first."""
         later = (other for other in ledger if other.ran and other.opened_at > episode.opened_at)
         return cls(
@@ -51,6 +53,7 @@ class Story:
             next((other for other in ledger if episode.into and other.id == episode.into), None),
             tuple(other for other in ledger if other.into == episode.id),
             None if episode.ran or episode.into else next(later, None),
+            gate,
         )
 
     @property
@@ -66,6 +69,7 @@ class Story:
             "answered_by": _short(self.answered_by),
             "answers": [_short(other) for other in self.answers],
             "next_retraining": _short(self.next_run),
+            "gate": self.gate or None,
             "next_step": next_step(self.episode),
         }
 
@@ -88,6 +92,8 @@ class Story:
         yield "evidence", episode.reason
         # What started needs no reason but its evidence; its outcome is told with its moves.
         yield "rule", episode.rule if episode.ran else f"{episode.rule}: {episode.outcome}"
+        if self.gate:
+            yield "gate", self.gate
         if episode.until:
             yield "until", stamp(episode.until)
         if episode.revision:

@@ -162,7 +162,10 @@ def _reasons(
     if span.broken:
         return [fault.reason for fault in span.broken]
     if verdict is Verdict.STABLE:
-        return ["every score is below its limit"]
+        over = [rule for rule in rules if rule.score >= 1]
+        if not over:
+            return ["every score is below its limit"]
+        return [f"the {rule.name} is {rule.score:.2f} times its limit, but labels say otherwise" for rule in over]
     return [advice.reason(rule, features) for rule in rules if rule.fired]
 
 

@@ -155,7 +155,9 @@ def _report(result: dict[str, object], failing: list[Story]) -> str:
         first = story.violations[0]
         lines.append(f"seed {story.seed}: {first.invariant}: {first.what}")
     if failing:
-        lines.append(f"tell one of them step by step: python -m driftloop.simulation --replay {failing[0].seed}")
+        options = [f"--replay {failing[0].seed} --models {result['models']} --faults {result['level']}"]
+        options += [f"--plant {result['plant']}"] if result["plant"] else []
+        lines.append(f"tell one of them step by step: python -m driftloop.simulation {' '.join(options)}")
     return "\n".join(lines)
 
 

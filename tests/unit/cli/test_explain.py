@@ -12,12 +12,12 @@ import pytest
 from driftloop.cli.advice import BY_RULE, BY_STATUS, next_step
 from driftloop.cli.episodes import as_dict
 from driftloop.cli.story import HEADLINES, Story
-from driftloop.names import ModelNames
+from driftloop.names import ModelNames, bucket
 from driftloop.retraining.decision import RULES
 from driftloop.retraining.episode import NEVER_RAN, Episode, Status
 from tests.fakes.examples import NAME
 
-from .conftest import Account, Run, refusal
+from .conftest import ACCOUNT, REGION, Account, Run, refusal
 from .stories import AT, EXECUTION, PACKAGE, deferred, merged, promoted, unstarted
 
 REFUSED = unstarted(Status.REFUSED, "resumed", "paused by somebody since 2026-03-01: the depot is closed")
@@ -81,6 +81,19 @@ def test_an_answer_that_is_not_there_any_more_is_said_so() -> None:
     assert f"  answer    {promoted().id}, which the ledger does not hold" in lines
 
 
+def test_what_the_gate_found_is_told(account: Account, run: Run) -> None:
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/driftloop-late-train/execution/abc123"
+    serves = replace(promoted(), pipeline_execution_arn=arn)
+    record(account, serves)
+    assert "  gate" not in run("explain", serves.id).output
+    evaluation = json.dumps({"gate": {"decision": "promote", "reason": "0.0046 better than the champion"}})
+    place = {"Bucket": bucket("artifacts", ACCOUNT, REGION), "Key": f"evaluations/{NAME}/abc123/evaluation.json"}
+    account.s3.put_object(**place, Body=evaluation.encode())
+    said = "promote: 0.0046 better than the champion"
+    assert f"  gate      {said}" in run("explain", serves.id).output.splitlines()
+    assert json.loads(run("explain", serves.id, "--json").output)["gate"] == said
+
+
 def test_json_holds_the_same(account: Account, run: Run) -> None:
     serves = promoted()
     joins = merged(serves, at=AT + timedelta(hours=1))
@@ -92,6 +105,7 @@ def test_json_holds_the_same(account: Account, run: Run) -> None:
         "answered_by": {"id": serves.id, "status": "promoted", "outcome": "version 4 serves", **short},
         "answers": [],
         "next_retraining": None,
+        "gate": None,
         "next_step": next_step(joins),
     }
     found = json.loads(run("explain", serves.id, "--json").output)

@@ -36,7 +36,8 @@ def test_request_is_what_start_retraining_understands(account: Account, run: Run
     [message] = account.sqs.receive_message(QueueUrl=url)["Messages"]
     request = parse_request(record(message["Body"]))
     assert request is not None
-    assert result.output == f"event {request.cause}\n"
+    assert result.stdout == f"event {request.cause}\n"
+    assert result.stderr == f"what becomes of it: driftloop episodes {NAME}\n"
     assert (request.model, request.trigger, request.reason) == (NAME, Trigger.MANUAL, "a new [timetable]")
     assert request.by == CALLER
 

@@ -257,7 +257,8 @@ FUNCTIONS = (
             _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
             _sagemaker(["DeleteModel"], "model"),
             _sagemaker(["DeleteModelPackage"], "model-package"),
-            _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
+            _ledger("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem"),
+            *_ANNOUNCE,
             Grant(
                 ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListModelPackages"],
                 ["*"],

@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         if event["RequestType"] == "Delete":
             base = event["ResourceProperties"]["BaseName"]
             removed = EndpointRemoval(client("sagemaker")).remove(base)
-            Forgetter(wiring.ledger(), wiring.CLOCK).forget(model_of_endpoint(base))
+            Forgetter(wiring.ledger(), wiring.announcer(), wiring.CLOCK).forget(model_of_endpoint(base))
             logger.info("removed", removed=removed)
     except Exception as error:
         logger.exception("removal failed")

@@ -39,7 +39,8 @@ class ModelSchedules(Construct):
                 name=f"{base}-retrain",
                 expression=rate(spec.retraining.every),
                 target=arn("sqs", ref.queue("retraining")),
-                message={"model": spec.name, "trigger": "schedule"},
+                # The scheduler writes the time in: a message that comes twice asks for one retraining.
+                message={"model": spec.name, "trigger": "schedule", "time": "<aws.scheduler.scheduled-time>"},
                 dead_letters="retraining",
             )
 

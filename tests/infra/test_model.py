@@ -99,7 +99,11 @@ def test_scheduled_retraining_only_where_the_model_file_asks_for_it(fraud: Templ
     assert names == ["driftloop-card-fraud-detect"]
     schedule = fraud.named("AWS::Scheduler::Schedule", "Name", "driftloop-card-fraud-retrain")
     assert schedule["ScheduleExpression"] == "rate(14 days)"
-    assert json.loads(schedule["Target"]["Input"]) == {"model": "card_fraud", "trigger": "schedule"}
+    assert json.loads(schedule["Target"]["Input"]) == {
+        "model": "card_fraud",
+        "trigger": "schedule",
+        "time": "<aws.scheduler.scheduled-time>",
+    }
     assert schedule["Target"]["Arn"] == ARN.format(service="sqs", name="driftloop-retraining")
 
 

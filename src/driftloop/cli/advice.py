@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from driftloop.loop.announce import NEXT
+from driftloop.loop.announce import NEXT, what_to_do
 from driftloop.retraining.episode import NEVER_RAN, Episode, Status
 
 BY_RULE = {
@@ -35,6 +35,8 @@ BY_STATUS = {
 def next_step(episode: Episode) -> str:
     """What to do next; "Nothing: ..." says why there is nothing."""
     retrain = f'driftloop retrain {episode.model} --reason "..."'
+    if episode.status is Status.FAILED:
+        return what_to_do(episode)
     if episode.status in BY_STATUS:
         return BY_STATUS[episode.status]
     # An older version of the kit had other rules.

@@ -79,6 +79,13 @@ def _detail(episode: Episode) -> dict[str, str | None]:
     }
 
 
+def what_to_do(episode: Episode) -> str:
+    """What whoever reads of an episode with a status of NEXT should do."""
+    if episode.status is Status.FAILED and not episode.pipeline_execution_arn:
+        return "Repair what the outcome names; then driftloop retrain starts another one."
+    return NEXT[episode.status]
+
+
 def _message(episode: Episode) -> str:
     lines = {
         "Episode": episode.id,
@@ -88,7 +95,7 @@ def _message(episode: Episode) -> str:
         "Outcome": episode.outcome,
         "Execution": episode.pipeline_execution_arn,
         "Version": episode.model_package_arn,
-        "What to do": NEXT[episode.status],
+        "What to do": what_to_do(episode),
         "The whole story": f"driftloop explain {episode.id}",
     }
     return "\n".join(f"{name}: {text}" for name, text in lines.items() if text) + "\n"

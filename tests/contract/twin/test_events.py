@@ -269,6 +269,18 @@ def test_a_single_moment_fires_once(cloud: Cloud) -> None:
     assert cloud.take(url) == ["once"]
 
 
+def test_a_schedule_writes_into_its_message_when_it_was_due(cloud: Cloud) -> None:
+    begin = cloud.now()
+    url = schedule(
+        cloud, "rate(6 hours)", '{"at": "<aws.scheduler.scheduled-time>", "of": "<aws.scheduler.schedule-arn>"}'
+    )
+    cloud.move(hours=7)
+    [body] = cloud.take(url)
+    filled = json.loads(body)
+    assert begin <= datetime.strptime(filled["at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) <= cloud.now()
+    assert filled["of"].startswith("arn:aws:scheduler:")
+
+
 def test_a_schedule_ends_and_another_one_is_disabled(cloud: Cloud) -> None:
     begin = cloud.now()
     ending = schedule(cloud, "rate(1 hours)", "beat", EndDate=begin + timedelta(hours=3, minutes=30))

@@ -197,3 +197,9 @@ def test_a_bus_that_does_not_listen_stops_no_retraining(refusals: int) -> None:
     assert world.starter.handle(wanted).status is Status.STARTED
     assert world.episode(wanted.episode_id).status is Status.STARTED
     assert len(world.pipelines.started) == 1
+
+
+def test_a_pipeline_that_could_not_be_started_has_no_step_to_look_at(announcer: Announcer) -> None:
+    announcer.moved(replace(_episode(Status.FAILED), pipeline_execution_arn=""))
+    [(_, message)] = _messages(announcer)
+    assert "What to do: Repair what the outcome names; then driftloop retrain starts another one.\n" in message

@@ -87,7 +87,7 @@ class World:
 
     @property
     def forgetter(self) -> Forgetter:
-        return Forgetter(self.ledger, self.clock)
+        return Forgetter(self.ledger, self.announcer, self.clock)
 
     def traffic_batch(self) -> TrafficBatch:
         return TrafficBatch(self.models, self.objects, partial(baseline_in_force, self.ledger, self.objects))

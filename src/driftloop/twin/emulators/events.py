@@ -17,6 +17,28 @@ def install() -> None:
     """The timeline runs the schedules, so ministack's own threads must not."""
     eventbridge.start_scheduler = lambda: None
     scheduler.start_scheduler = lambda: None
+    invoke = eventbridge._invoke_target
+
+    def invoke_filled(target: dict[str, Any], event: dict[str, Any], *rest: Any) -> Any:
+        if event["Source"] == "aws.scheduler" and "Input" in target:
+            target = {**target, "Input": _filled(target["Input"], event)}
+        return invoke(target, event, *rest)
+
+    eventbridge._invoke_target = invoke_filled
+
+
+def _filled(text: str, event: Mapping[str, Any]) -> str:
+    """The input of a schedule's target, with what EventBridge Scheduler writes into it."""
+    scheduled = datetime.fromtimestamp(event["Time"], UTC)
+    attributes = {
+        "schedule-arn": event["Resources"][0],
+        "scheduled-time": scheduled.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "execution-id": event["EventId"],
+        "attempt-number": "1",
+    }
+    for name, value in attributes.items():
+        text = text.replace(f"<aws.scheduler.{name}>", value)
+    return text
 
 
 def put(source: str, detail_type: str, detail: Mapping[str, Any], resources: Iterable[str]) -> None:

@@ -144,7 +144,7 @@ def test_every_kind_of_access_to_the_ledger_is_granted_to_some_function() -> Non
         assert f"dynamodb:{''.join(part.title() for part in call.split('_'))}" in granted
 
 
-ANNOUNCERS = ("start_retraining", "track_episode", "deploy_model", "confirm_deployment", "reconcile")
+ANNOUNCERS = ("start_retraining", "track_episode", "deploy_model", "confirm_deployment", "reconcile", "remove_endpoint")
 
 
 def test_events_go_to_the_accounts_own_bus_and_from_those_that_announce_only() -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from benchmarks.results import publish
 from driftloop.aws import wiring
 from driftloop.aws.clients import client
 from driftloop.names import ModelNames
@@ -190,11 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     runs = measure(options.models, options.milliseconds / 1000)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    text = json.dumps({"runs": runs, "peak_mb": round(peak)}, indent=2) + "\n"
-    sys.stdout.write(text)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    publish({"runs": runs, "peak_mb": round(peak)}, options.out)
     return 0
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import publish
 from infra.packaging import BUILD, PLATFORMS, ROOT, package_functions, package_steps
 
 TEMPLATE = """\
@@ -81,11 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     package_functions(options.platform)
     package_steps()
-    text = json.dumps(measure(options.models, options.platform), indent=2) + "\n"
-    sys.stdout.write(text)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    publish(measure(options.models, options.platform), options.out)
     return 0
 
 

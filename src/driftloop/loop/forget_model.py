@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftloop.loop.announce import Announcer
-from driftloop.ports import Clock, Ledger, RetryableError, Work
-from driftloop.retraining.decision import LOOK_BACK
-from driftloop.retraining.episode import Episode, Status
+from driftloop.loop.known_episodes import known_episodes
+from driftloop.ports import Clock, Ledger, RetryableError
+from driftloop.retraining.episode import Status
 
 _LOOKS = 4
 """An episode may move while it is being ended, and another one may begin."""
@@ -28,7 +28,8 @@ class Forgetter:
         Raises RetryableError if episodes move on and on.
         """
         for _ in range(_LOOKS):
-            unfinished = self._open(model)
+            known = known_episodes(self.ledger, model, self.clock.now())
+            unfinished = [episode for episode in known if not episode.status.is_final]
             if not unfinished:
                 self.ledger.forget(model)
                 return
@@ -36,11 +37,3 @@ class Forgetter:
                 moved = episode.moved(Status.FAILED, self.clock.now(), "the model was removed")
                 self.announcer.move(self.ledger, moved, episode.status)
         raise RetryableError(f"episodes of {model} move on and on; delete the stack again")
-
-    def _open(self, model: str) -> list[Episode]:
-        episodes = {episode.id: episode for episode in self.ledger.episodes(model, self.clock.now() - LOOK_BACK)}
-        # One that waits for a person may be older.
-        leased = self.ledger.busy([model]).get(model, Work()).episode
-        if leased:
-            episodes[leased.id] = leased
-        return [episode for episode in episodes.values() if not episode.status.is_final]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from driftloop.loop.announce import Announcer
-from driftloop.ports import Clock, Ledger, Model, Models, Pipelines, RetryableError, TerminalError, Work
-from driftloop.retraining.decision import LOOK_BACK, Decision, Policy, Verdict, decide, training_windows
+from driftloop.loop.known_episodes import known_episodes
+from driftloop.ports import Clock, Ledger, Model, Models, Pipelines, RetryableError, TerminalError
+from driftloop.retraining.decision import Decision, Policy, Verdict, decide, training_windows
 from driftloop.retraining.episode import Episode, Request, Status, open_episode
 from driftloop.retraining.evidence import Evidence
 
@@ -53,11 +54,7 @@ class Starter:
 
     def decide(self, model: Model, request: Request, now: datetime) -> Decision:
         """What would become of a request now; nothing is written."""
-        episodes = self.ledger.episodes(model.name, now - LOOK_BACK)
-        open_one = self.ledger.busy([model.name]).get(model.name, Work()).episode
-        # A version may wait for a person for longer than decisions look back.
-        if open_one and not any(episode.id == open_one.id for episode in episodes):
-            episodes = [open_one, *episodes]
+        episodes = known_episodes(self.ledger, model.name, now)
         return decide(Policy.from_spec(model.spec), episodes, request, now, self.evidence(model.name))
 
     def evidence(self, model: str) -> Evidence:

@@ -33,9 +33,7 @@ def empty(client: Callable[[str], Any]) -> None:
     pages = client("ssm").get_paginator("get_parameters_by_path").paginate(Path="/driftloop", Recursive=True)
     for name in [item["Name"] for page in pages for item in page["Parameters"]]:
         client("ssm").delete_parameter(Name=name)
-    client("cloudwatch").delete_alarms(
-        AlarmNames=[alarm["AlarmName"] for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]]
-    )
+    _empty_cloudwatch(client("cloudwatch"))
     for bucket in client("s3").list_buckets()["Buckets"]:
         _delete_bucket(client("s3"), bucket["Name"])
     for rule in client("events").list_rules()["Rules"]:
@@ -46,6 +44,14 @@ def empty(client: Callable[[str], Any]) -> None:
         client("sqs").delete_queue(QueueUrl=url)
     for topic in client("sns").list_topics()["Topics"]:
         client("sns").delete_topic(TopicArn=topic["TopicArn"])
+
+
+def _empty_cloudwatch(cloudwatch: Any) -> None:
+    """Composite alarms first: an alarm that another one depends on cannot be deleted."""
+    for kind in ("CompositeAlarm", "MetricAlarm"):
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=[kind])
+        for name in [alarm["AlarmName"] for page in pages for alarm in page[f"{kind}s"]]:
+            cloudwatch.delete_alarms(AlarmNames=[name])
 
 
 def _empty_sagemaker(sagemaker: Any) -> None:

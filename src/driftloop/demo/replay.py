@@ -1,4 +1,4 @@
-"""Flights sent through the endpoint, hour by hour; their labels follow half a day after departure."""
+"""Flights sent through the endpoint, every three hours; their labels follow half a day after departure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from driftloop.names import ModelNames
 from driftloop.spec import ModelSpec
 
 HOUR = timedelta(hours=1)
-LABELS_EVERY = 3 * HOUR
-"""How often labels are uploaded: each arrives half a day after departure, or up to three hours later."""
+STEP = timedelta(hours=3)
+"""How often the client asks about the departures of the next three hours, and uploads the labels that are known by now:
+each arrives half a day after departure, or up to three hours later."""
 
 
 @dataclass(frozen=True)
@@ -78,33 +79,34 @@ class Replay:
         self.scores: Floats = np.full(len(traffic), np.nan)
         """Answer for each row: probability of a late arrival."""
 
-    def hours(self, first: datetime, last: datetime) -> Iterator[datetime]:
-        """Replay every hour from ``first`` until before ``last``; labels go on until the last one has arrived."""
-        hour = first
-        while hour < last + self._spec.data.label_delay + LABELS_EVERY:
-            labels = (hour - first) % LABELS_EVERY == timedelta(0)
-            requests = hour < last and hour in self._traffic.bounds
-            if labels or requests:
-                self._stage.twin.move_clock(hour)
-            if labels:
-                self._send_labels(hour - self._spec.data.label_delay)
-            if requests:
-                self._send_requests(hour)
-            yield hour
-            hour += HOUR
+    def steps(self, first: datetime, last: datetime) -> Iterator[datetime]:
+        """Replay from ``first`` until before ``last``, step by step; labels go on until the last one has arrived."""
+        now, delay = first, self._spec.data.label_delay
+        while now < last + delay + STEP:
+            self._stage.twin.move_clock(now)
+            self._send_labels(now - delay)
+            if now < last:
+                self._send_requests(now)
+            yield now
+            now += STEP
 
-    def _send_requests(self, hour: datetime) -> None:
-        rows = self._traffic.bounds[hour]
-        body = "\n".join(self._traffic.lines[slice(*rows)])
-        answer = self._runtime.invoke_endpoint(
-            EndpointName=self._endpoint, ContentType="text/csv", Accept="text/csv", Body=body.encode()
-        )
-        self.scores[slice(*rows)] = [float(line) for line in answer["Body"].read().split()]
+    def _rows(self, since: datetime) -> list[int]:
+        """Flights that leave in the three hours from ``since`` on."""
+        hours = [since + HOUR * number for number in range(STEP // HOUR)]
+        return [row for hour in hours for row in range(*self._traffic.bounds.get(hour, (0, 0)))]
+
+    def _send_requests(self, now: datetime) -> None:
+        rows = self._rows(now)
+        if rows:
+            body = "\n".join(self._traffic.lines[row] for row in rows)
+            answer = self._runtime.invoke_endpoint(
+                EndpointName=self._endpoint, ContentType="text/csv", Accept="text/csv", Body=body.encode()
+            )
+            self.scores[rows] = [float(line) for line in answer["Body"].read().split()]
 
     def _send_labels(self, until: datetime) -> None:
-        """Labels of the last flights that left before ``until``, in SageMaker's format for ground truth."""
-        hours = [until - HOUR * back for back in range(LABELS_EVERY // HOUR, 0, -1)]
-        rows = [row for hour in hours for row in range(*self._traffic.bounds.get(hour, (0, 0)))]
+        """Labels of the flights that left in the three hours before ``until``, in SageMaker's format for ground truth."""
+        rows = self._rows(until - STEP)
         body = "".join(json.dumps(self._label(row)) + "\n" for row in rows if not np.isnan(self.scores[row]))
         if body:
             key = f"labels/{self._spec.name}/{until:%Y-%m-%dT%H}.jsonl"

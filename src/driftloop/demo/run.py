@@ -29,6 +29,9 @@ MODEL = "flight_delay"
 FIRST, LAST = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 10, 1, tzinfo=UTC)
 """The replay begins and ends here; what is older is history that the first version may learn from."""
 
+LOOK_AT = 3
+"""Hour of the day at which the demo tells what has happened: the windows of the day before are judged by then."""
+
 
 class LoopNotClosedError(Exception):
     """The demo ran, but no retraining that an alarm asked for ended in a version that served."""
@@ -100,10 +103,10 @@ def _train_first(stage: Stage, chronicle: Chronicle) -> None:
 def _replay(replay: Replay, chronicle: Chronicle, display: Display, last: datetime) -> None:
     days = (last - FIRST).days + 1
     with display.progress("March", days):
-        for hour in replay.hours(FIRST, last):
-            if hour.hour == 1:
-                chronicle.look(hour)
-                display.advance(f"{hour:%d %B}")
+        for moment in replay.steps(FIRST, last):
+            if moment.hour == LOOK_AT:
+                chronicle.look(moment)
+                display.advance(f"{moment:%d %B}")
     chronicle.look(last)
 
 

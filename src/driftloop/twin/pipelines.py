@@ -20,7 +20,7 @@ Step = Mapping[str, Any]
 Announce = Callable[[str, str, Mapping[str, Any], Sequence[str]], None]
 
 _STEP_KEYS = {"Name", "Type", "Arguments", "DependsOn", "PropertyFiles", "DisplayName", "Description"}
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.2
 _JOB_STEPS = {"Processing": "processing_job", "Training": "training_job"}
 _SERVICE = "SageMaker Model Building Pipeline Execution"
 

@@ -14,7 +14,7 @@ from sagemaker.core.network import NetworkConfig
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
 from sagemaker.core.training.configs import Compute, InputData, Networking, OutputDataConfig
-from sagemaker.core.workflow.conditions import ConditionEquals
+from sagemaker.core.workflow.conditions import ConditionIn
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterInteger, ParameterString
@@ -106,7 +106,9 @@ def build_pipeline() -> Pipeline:
     train = _train(session, prepare, validate, manifest_hash)
     evaluate = _evaluate(session, prepare, train, evaluation)
     refit = _refit(session, prepare, train)
-    gate = _gate(evaluate, evaluation, [refit, _register(session, refit, evaluate, manifest_hash)])
+    approval = JsonGet(step_name=evaluate.name, property_file=evaluation, json_path="approval")
+    register = _register(session, refit, evaluate, manifest_hash, approval)
+    gate = _gate(evaluate, evaluation, [refit, register])
     steps = [prepare, validate, train, evaluate, gate]
     # Without a value the SDK would open an experiment for each execution.
     return Pipeline(
@@ -192,7 +194,7 @@ def _evaluate(
         outputs=[output_to("evaluation", _run_uri("${ArtifactBucket}", "evaluations"))],
         arguments=[
             "--spec", f"{INPUT}/spec", "--holdout", f"{INPUT}/holdout", "--model", f"{INPUT}/model",
-            "--endpoint", "${Base}", "--window-end", WINDOW_END, "--holdout-end", HOLDOUT_END,
+            "--endpoint", "${Base}", "--approval", APPROVAL, "--window-end", WINDOW_END, "--holdout-end", HOLDOUT_END,
             "--evaluation", f"{OUTPUT}/evaluation", *MESSAGE,
         ],
     )  # fmt: skip
@@ -205,14 +207,15 @@ def _gate(evaluate: ProcessingStep, evaluation: PropertyFile, passed: list[Any])
 
     return ConditionStep(
         "Gate",
-        conditions=[ConditionEquals(left=result("decision"), right="promote")],
+        # Also what the gate asks a person about is registered; its approval waits for that person.
+        conditions=[ConditionIn(value=result("decision"), in_values=["promote", "ask"])],
         if_steps=passed,
         else_steps=[FailStep("RejectChallenger", error_message=result("reason"))],
     )
 
 
 def _register(
-    session: PipelineSession, refit: TrainingStep, evaluate: ProcessingStep, manifest_hash: JsonGet
+    session: PipelineSession, refit: TrainingStep, evaluate: ProcessingStep, manifest_hash: JsonGet, approval: JsonGet
 ) -> ModelStep:
     builder = ModelBuilder(
         image_uri="${TrainingImage}",
@@ -226,7 +229,7 @@ def _register(
         model_package_group_name="${Base}",
         content_types=["text/csv"],
         response_types=["text/csv"],
-        approval_status=APPROVAL,
+        approval_status=approval,
         model_metrics=ModelMetrics(
             model_statistics=MetricsSource(content_type="application/json", s3_uri=evaluation_uri)
         ),

@@ -17,7 +17,7 @@ from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.tables import read_table
 from driftloop.data.windows import Window, floor_time, to_numpy
-from driftloop.spec import ModelSpec, load_model
+from driftloop.spec import ModelSpec, read_model
 from driftloop.spec.loading import SpecError
 
 
@@ -98,20 +98,16 @@ def read_spec(path: Path, settings: Mapping[str, Any]) -> ModelSpec:
 
     Raises SpecError with the file and the line of every fault.
     """
+    if not settings:
+        return read_model(path)
     raw = _raw(path)
-    name = raw.get("name") if isinstance(raw, dict) else None
-    if not isinstance(name, str) or (path.absolute().parent.name == name and not settings):
-        return load_model(path)
     for place, value in settings.items():
         _change(raw, place.split("."), value)
-    text = yaml.safe_dump(raw, sort_keys=False) if settings else path.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as temporary:
-        # A model file must lie in a folder of its own name; one that is only read for a replay need not.
-        copy = Path(temporary, Path(name).name or "model", path.name)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(text, encoding="utf-8")
+        copy = Path(temporary, path.name)
+        copy.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
         try:
-            return load_model(copy)
+            return read_model(copy)
         except SpecError as error:
             raise SpecError(str(error).replace(str(copy), str(path))) from None
 

@@ -19,7 +19,7 @@ from driftloop.data.schema import Columns
 from driftloop.data.windows import Window, iso
 from driftloop.monitoring.baseline import Baseline, Windowing, build_baseline
 from driftloop.monitoring.statistics import Floats
-from driftloop.promotion.gate import GatePolicy, GateResult, compare
+from driftloop.promotion.gate import GatePolicy, GateResult, Traits, compare
 from driftloop.retraining.decision import Policy, TrainingWindows, training_windows
 from pipelines.steps import fitting, inference, out_of_time
 from pipelines.steps.fitting import Trainer
@@ -84,7 +84,8 @@ class Workshop:
             raise ValueError("a gate needs a challenger")
         dates = rows[self.stream.schema.time].astype("datetime64[D]")
         policy = GatePolicy.from_spec(self.stream.spec)
-        return compare(rows[self.stream.schema.label], ours, scores[1], dates, rows, policy, challenger.rate)
+        traits = Traits(challenger.rate, champion_rate=None if champion is None else champion.rate)
+        return compare(rows[self.stream.schema.label], ours, scores[1], dates, rows, policy, traits)
 
     def refit(self, version: Version) -> Version:
         """The version as the pipeline registers it, once it has passed the gate. Raises StepError as the step does."""

@@ -107,6 +107,8 @@ class Deployment:
     endpoint_modified: datetime | None = None
     """When the endpoint had last changed before this rollout: what tells an endpoint that was told and came back from
     one that was never told."""
+    instead_of: str = ""
+    """The version that served and was rejected, if this is the way back from it; it is tried until it succeeds."""
 
     @property
     def is_open(self) -> bool:

@@ -193,11 +193,10 @@ def _deployment_config(plan: RolloutPlan) -> dict[str, Any]:
     if plan.canary_percent < 100:
         size = {"Type": "CAPACITY_PERCENT", "Value": plan.canary_percent}
         routing = {"Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": plan.bake_seconds}
-    return {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": routing,
-            "TerminationWaitInSeconds": plan.bake_seconds,
-            "MaximumExecutionTimeoutInSeconds": max(3600, 4 * plan.bake_seconds),
-        },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in plan.alarms]},
+    policy = {
+        "TrafficRoutingConfiguration": routing,
+        "TerminationWaitInSeconds": plan.bake_seconds,
+        "MaximumExecutionTimeoutInSeconds": max(3600, 4 * plan.bake_seconds),
     }
+    alarms = [{"AlarmName": name} for name in plan.alarms]
+    return {"BlueGreenUpdatePolicy": policy} | ({"AutoRollbackConfiguration": {"Alarms": alarms}} if alarms else {})

@@ -14,9 +14,11 @@ from driftloop.cli import (
     demonstration,
     episodes,
     explain,
+    gate,
     history,
     reports,
     retraining,
+    rollback,
     twins,
 )
 from driftloop.cli.errors import PlainErrors
@@ -27,7 +29,7 @@ from driftloop.cli.errors import PlainErrors
 def main() -> None:
     """Keeps deployed models good, on AWS or on this machine.
 
-    All but up, env, clock, deploy, down and demo work on the AWS that the environment names; `driftloop env` prints the
+    All but up, env, clock, deploy, down, demo and gate work on the AWS that the environment names; `driftloop env` prints the
     environment of a twin.
     """
     # A polite request to end takes the same way out as Ctrl-C, so nothing that was started stays behind.
@@ -41,6 +43,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 for command in (
     twins.up, twins.env, twins.clock, twins.deploy, twins.down, demonstration.demo, history.history,
     reports.report, retraining.retrain, retraining.pause, retraining.resume, episodes.episodes, explain.explain,
-    dead_letters.dead_letters, backfill.backfill, buckets.empty_buckets,
+    dead_letters.dead_letters, backfill.backfill, buckets.empty_buckets, gate.gate,
+    rollback.rollback,
 ):  # fmt: skip
     main.add_command(command)

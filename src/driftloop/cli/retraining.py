@@ -18,9 +18,9 @@ LONGEST_CALLER = 200
 @click.option("--reason", required=True, help="Why; the ledger keeps it.")
 def retrain(model: str, reason: str) -> None:
     """Ask for a retraining of MODEL. Whether it starts is decided by the model file and the ledger."""
-    cloud, reason = Cloud.of_environment(), _reason(reason)
+    cloud, reason = Cloud.of_environment(), checked_reason(reason)
     cloud.model(model)
-    detail = {"model": model, "reason": reason, "by": _caller(cloud)}
+    detail = {"model": model, "reason": reason, "by": caller(cloud)}
     click.echo(f"event {cloud.put_event('Retraining Requested', detail)}")
     click.echo(f"what becomes of it: driftloop episodes {model}", err=True)
 
@@ -30,10 +30,10 @@ def retrain(model: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why; the ledger keeps it, and refusals repeat it.")
 def pause(model: str, reason: str) -> None:
     """Let no retraining of MODEL start, whoever asks, until it is resumed. What runs already goes on."""
-    cloud, reason = Cloud.of_environment(), _reason(reason)
+    cloud, reason = Cloud.of_environment(), checked_reason(reason)
     cloud.model(model)
     before = cloud.ledger.pause(model)
-    new = Pause(_caller(cloud), cloud.now(), reason)
+    new = Pause(caller(cloud), cloud.now(), reason)
     cloud.ledger.set_pause(model, new)
     if before:
         click.echo(f"{model} was paused already, {paused(before)}; now your reason stands")
@@ -53,7 +53,8 @@ def resume(model: str) -> None:
     click.echo(f"{model} is resumed; it was paused {paused(before)}")
 
 
-def _reason(text: str) -> str:
+def checked_reason(text: str) -> str:
+    """The reason without blanks around it. Raises ClickException for what the ledger does not keep."""
     reason = text.strip()
     if not reason.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in reason):
         raise click.ClickException("--reason is not UTF-8: write it with letters of this terminal's encoding")
@@ -62,5 +63,6 @@ def _reason(text: str) -> str:
     return reason
 
 
-def _caller(cloud: Cloud) -> str:
+def caller(cloud: Cloud) -> str:
+    """ARN of who asks, as long as the ledger keeps it."""
     return cloud.caller[:LONGEST_CALLER]

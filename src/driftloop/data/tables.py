@@ -35,6 +35,22 @@ def write_table(schema: Schema, columns: Columns) -> bytes:
     return out.getvalue().encode()
 
 
+def request_lines(schema: Schema, columns: Columns, count: int) -> list[str]:
+    """The first rows as a client sends them: CSV without label, a text each.
+
+    A column that the table does not have is empty, as from a client that does not know it.
+    """
+    rows = min(count, len(next(iter(columns.values()))))
+    cells = [texts(columns[name][:rows]) if name in columns else [""] * rows for name in schema.payload]
+    return [_line(row) for row in zip(*cells, strict=True)]
+
+
+def _line(row: tuple[str, ...]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(row)
+    return out.getvalue()
+
+
 def read_table(schema: Schema, content: bytes, unique: bool = False) -> Columns:
     """Payload columns and label. Raises BadTableError with every fault and its line.
 

@@ -66,6 +66,14 @@ class Announcer:
         finally:
             self.notifier.publish(f"[driftloop] {model}: version {version} rolled back", reason)
 
+    def stays(self, model: str, version: int, reason: str) -> None:
+        """A version that was rejected serves on."""
+        detail = {"model": model, "version": version, "rejected": reason}
+        try:
+            self.events.put(VERSION_CHANGED, detail)
+        finally:
+            self.notifier.publish(f"[driftloop] {model}: rejected version {version} serves on", reason)
+
 
 def _detail(episode: Episode) -> dict[str, str | None]:
     texts = ("rule", "reason", "outcome", "by", "model_package_arn", "pipeline_execution_arn", "into")

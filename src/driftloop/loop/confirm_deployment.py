@@ -32,7 +32,11 @@ class Confirmer:
         if deployment.phase == "prepared":
             return f"the endpoint has not been told of version {deployment.version} yet"
         fault = _fault(state)
-        return self._undone(model, deployment, fault) if fault else f"version {deployment.version} is on its way"
+        if not fault:
+            return f"version {deployment.version} is on its way"
+        if deployment.instead_of:
+            return self._once_more(model, deployment, state, fault)
+        return self._undone(model, deployment, fault)
 
     def closed(self, deployment: Deployment, episode: Episode) -> str:
         """The rollout has ended and its episode has not been told; says what was done."""
@@ -58,14 +62,27 @@ class Confirmer:
         return f"version {deployment.version} serves"
 
     def _promote(self, model: str, deployment: Deployment, old: Champion | None) -> None:
-        # The version before is kept for a rollback; the one before that is not needed any more.
-        if old and old.previous:
+        # The version before is kept for a rollback; the one before that is not needed any more, unless it is back.
+        if old and old.previous and old.previous.config != deployment.config:
             self.hosting.retire(old.previous.config)
         champion = Champion(
             deployment.version, deployment.package_arn, deployment.baseline_uri, deployment.config, self.clock.now(),
             replace(old, previous=None) if old else None,
         )  # fmt: skip
         self.ledger.set_champion(model, champion)
+
+    def _once_more(self, model: str, deployment: Deployment, state: EndpointState | None, reason: str) -> str:
+        """The way back has failed. A rejected version must not go on serving, so the reconciler tries again."""
+        again = replace(
+            deployment,
+            phase="prepared",
+            started_at=self.clock.now(),
+            endpoint_modified=state.modified if state else None,
+        )
+        if self.ledger.set_deployment(model, again, deployment):
+            version = deployment.instead_of.rpartition("/")[2]
+            self.announcer.stays(model, int(version), f"the way back to version {deployment.version} failed: {reason}")
+        return f"the way back to version {deployment.version} failed and is tried again: {reason}"
 
     def _undone(self, model: str, deployment: Deployment, reason: str) -> str:
         self.hosting.reject(deployment.package_arn, reason)

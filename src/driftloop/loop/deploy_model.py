@@ -1,4 +1,5 @@
-"""A version was approved: bring it to the endpoint, which is created on the first approval. Or it was rejected."""
+"""A version was approved: bring it to the endpoint, which is created on the first approval. Or it was rejected: end what
+waits for it, and if it serves, go back to the version before."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from datetime import timedelta
 from driftloop.loop.announce import Announcer
 from driftloop.names import ModelNames, model_of_endpoint
 from driftloop.ports import (
+    Champion,
     Clock,
     Deployment,
     EndpointState,
@@ -15,6 +17,7 @@ from driftloop.ports import (
     Ledger,
     Model,
     Models,
+    NotFoundError,
     Package,
     RetryableError,
     RolloutPlan,
@@ -27,6 +30,8 @@ _AT_WORK = timedelta(minutes=2)
 """For how long whoever recorded a rollout may still be about to tell the endpoint: longer than the function may run."""
 _LOOKS = 3
 """The pipeline's end and the approval of what it registered come at the same time: whoever loses looks again at once."""
+_AT_ONCE = RolloutPlan(100, 0, ())
+"""The way back: the alarms that ring for the version that serves now must not stop it."""
 _UNDECIDED = (Status.STARTED, Status.CANDIDATE, Status.APPROVED)
 """Statuses in which a decision about the version still counts."""
 
@@ -72,8 +77,8 @@ class Deployer:
     def _rejected(self, package: Package) -> str:
         """End the version's episode if it waits for a decision, so that others may start.
 
-        A version that the endpoint knows of or that has been rolled back is past that: its rejection was the loop's
-        own, or the rollout is for the alarms to stop.
+        A version that serves gives way to the one before. One that has been rolled back is past that: its rejection was
+        the loop's own. Raises RetryableError while it is on its way to the endpoint.
         """
         model, episode_id = model_of_endpoint(package.group), package.properties.get("episode_id", "")
         outcome = f"version {package.version} was rejected: {package.approval_reason or 'no reason given'}"
@@ -85,7 +90,43 @@ class Deployer:
         running = self.ledger.deployment(model)
         if running and running.package_arn == package.arn and running.phase == "prepared":
             return self._withdrawn(model, running, outcome)
-        return f"version {package.version} is Rejected and no episode waits for it: nothing to do"
+        if running and running.package_arn == package.arn and running.phase == "updating":
+            raise RetryableError(
+                f"version {package.version} is being rolled out; its rejection has to wait for the end"
+            )
+        champion = self.ledger.champion(model)
+        if champion and champion.package_arn == package.arn:
+            return self._back(self.models.get(model), champion, running, outcome)
+        return (
+            f"version {package.version} is Rejected and neither serves nor does an episode wait for it: nothing to do"
+        )
+
+    def _back(self, model: Model, champion: Champion, running: Deployment | None, outcome: str) -> str:
+        """The version that serves was rejected: the one before takes its place again."""
+        if running and running.is_open and running.instead_of != champion.package_arn:
+            raise RetryableError(f"version {running.version} is on its way; the way back from {champion.version} waits")
+        if running and running.phase == "updating":
+            return f"the endpoint has been told to go back to version {running.version}: nothing to do"
+        package, fault = self._before(champion)
+        if package is None:
+            self.announcer.stays(model.name, champion.version, f"{outcome}; {fault}")
+            return f"{outcome}; it serves on: {fault}"
+        state = self.hosting.endpoint(model.resources.endpoint)
+        if running and running.is_open and _was_told(running, state):
+            return self._told_before(model.name, running)
+        return self._roll_out(model, package, running, self._ready(model, package, state), champion.package_arn)
+
+    def _before(self, champion: Champion) -> tuple[Package | None, str]:
+        """The version that served before, or why there is no way back to it."""
+        if champion.previous is None:
+            return None, "no version served before it"
+        try:
+            package = self.hosting.package(champion.previous.package_arn)
+        except NotFoundError:
+            return None, f"version {champion.previous.version}, which served before it, was deleted"
+        if package.approval != "Approved":
+            return None, f"version {package.version}, which served before it, is {package.approval}"
+        return package, ""
 
     def _taken_back(self, package: Package) -> str:
         """Nobody decides by leaving a version pending, but a rollout that has not begun must not wait for ever."""
@@ -117,6 +158,9 @@ class Deployer:
         """A newer version, of a run by hand, went first: nothing will be rolled out for the episode."""
         episode = self._episode(model, package.properties.get("episode_id", ""))
         rollout = self.ledger.deployment(model)
+        if rollout and rollout.instead_of == package.arn and rollout.phase == "prepared":
+            # It was rejected, and approved again before the endpoint heard of the way back.
+            self.ledger.set_deployment(model, replace(rollout, phase="rolled_back"), rollout)
         if episode is None or (rollout and rollout.package_arn == package.arn):
             return  # the end of its own rollout ends the episode
         outcome = f"version {package.version} has to give way: version {champion} serves already"
@@ -137,28 +181,37 @@ class Deployer:
             raise RetryableError(f"{endpoint} is {state.status}; version {package.version} has to wait")
         return state
 
-    def _roll_out(self, model: Model, package: Package, running: Deployment | None, state: EndpointState | None) -> str:
+    def _roll_out(
+        self,
+        model: Model,
+        package: Package,
+        running: Deployment | None,
+        state: EndpointState | None,
+        instead_of: str = "",
+    ) -> str:
         endpoint, config = model.resources.endpoint, ModelNames(model.name).version(package.version)
-        deployment = self._record(model, package, config, running, state)
+        deployment = self._record(model, package, config, running, state, instead_of)
         self.hosting.prepare(package, self._serving(model, config))
         self._begin(model.name, deployment.episode_id)
         if state is None:
             self.hosting.create(endpoint, config)
         else:
-            self.hosting.update(endpoint, config, _rollout(model))
+            self.hosting.update(endpoint, config, _AT_ONCE if instead_of else _rollout(model))
         # Only now may an InService endpoint on another configuration be taken for a rollback.
         self.ledger.set_deployment(model.name, replace(deployment, phase="updating"), deployment)
         return f"version {package.version} is being rolled out to {endpoint}"
 
     def _record(
-        self, model: Model, package: Package, config: str, running: Deployment | None, state: EndpointState | None
-    ) -> Deployment:
+        self, model: Model, package: Package, config: str, running: Deployment | None, state: EndpointState | None,
+        instead_of: str,
+    ) -> Deployment:  # fmt: skip
         if "baseline_uri" not in package.properties:
             raise TerminalError(f"{package.arn} has no baseline_uri: it was not registered by this pipeline")
-        episode_id = package.properties.get("episode_id", "")
+        # On the way back nothing becomes of the version's own episode, which ended when it was promoted.
+        episode_id = "" if instead_of else package.properties.get("episode_id", "")
         deployment = Deployment(
             package.version, package.arn, package.properties["baseline_uri"], config, episode_id, self.clock.now(),
-            "prepared", state.modified if state else None,
+            "prepared", state.modified if state else None, instead_of,
         )  # fmt: skip
         if not self.ledger.set_deployment(model.name, deployment, running):
             raise RetryableError(f"another rollout of {model.name} came first; version {package.version} has to wait")

@@ -149,7 +149,7 @@ class Reconciler:
             return outcome
         try:
             # Also that its approval was taken back, which leaves it pending.
-            return self._tell(self.confirmer.hosting.package(deployment.package_arn))
+            return self._tell(self.confirmer.hosting.package(deployment.instead_of or deployment.package_arn))
         except NotFoundError:
             return self.confirmer.abandoned(model.name, deployment)
 

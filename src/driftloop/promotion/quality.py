@@ -9,6 +9,7 @@ import numpy as np
 from driftloop.monitoring.statistics import Floats, log_losses
 
 METRICS = ("log_loss", "auc")
+_GROUPS = 10
 BOTH_CLASSES = "AUC needs rows of both classes"
 
 
@@ -32,6 +33,19 @@ def row_qualities(metric: str, labels: np.ndarray[Any, Any], scores: Floats) -> 
     area = placements[positive].mean()
     weight = np.where(positive, 1 / positive.mean(), 1 / (~positive).mean())
     return np.asarray(area + weight * (placements - area))
+
+
+def calibration_error(labels: np.ndarray[Any, Any], scores: Floats) -> float:
+    """Mean distance between what is predicted and what happens, over at most ten groups of rows of like scores.
+
+    Expected calibration error with groups of equal size (Nixon et al. 2019, "Measuring Calibration in Deep Learning");
+    rows with the same score stay together, so a constant prediction has one group.
+    """
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    middles = np.cumsum(counts) - counts / 2
+    group = np.minimum(middles * _GROUPS / len(scores), _GROUPS - 1).astype(int)[place]
+    sums = np.bincount(group, weights=scores - labels, minlength=_GROUPS)
+    return float(np.abs(sums).sum() / len(scores))
 
 
 def _share_below(others: Floats, scores: Floats) -> Floats:

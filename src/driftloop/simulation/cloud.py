@@ -113,6 +113,8 @@ class Cloud:
     """Package -> when it was approved first."""
     rejected: dict[str, datetime] = field(default_factory=dict)
     """Package -> when a person rejected it last, without approving it again."""
+    rejections: dict[str, list[datetime]] = field(default_factory=dict)
+    """Package -> every time that a person rejected it."""
     rolled_back: list[tuple[str, str]] = field(default_factory=list)
     """(endpoint, configuration) of every rollout that came to nothing."""
     rollouts: list[tuple[datetime, str, str]] = field(default_factory=list)
@@ -251,6 +253,7 @@ class Cloud:
             self._approved(arn)
         else:
             self.rejected[arn] = self.engine.now
+            self.rejections.setdefault(arn, []).append(self.engine.now)
             self._decision(arn, approval)
 
     def _approved(self, arn: str) -> None:
@@ -279,13 +282,14 @@ class Cloud:
         state = self.hosting.endpoint(endpoint)
         if state is None or state.status not in ("Creating", "Updating"):
             return
-        model = model_of_endpoint(endpoint)
-        if state.status == "Updating" and self.faults.strikes("silent_rollback", model):
+        model, back = model_of_endpoint(endpoint), self._goes_back(endpoint, config)
+        if state.status == "Updating" and not back and self.faults.strikes("silent_rollback", model):
             self.hosting.settle(endpoint, failure="an alarm rang while it baked")
             self.rolled_back.append((endpoint, config))
         elif self.faults.strikes("endpoint_failed", model):
             self.hosting.settle(endpoint, failure="no capacity", status="Failed")
-            self.rolled_back.append((endpoint, config))
+            if not back:  # a way back is tried again, other rollouts are not
+                self.rolled_back.append((endpoint, config))
         else:
             self.hosting.settle(endpoint)
             self._serves(model, config)
@@ -294,6 +298,11 @@ class Cloud:
         self.account.event(
             "endpoint", _event("SageMaker Endpoint State Change", self.engine.now, {"EndpointName": endpoint})
         )
+
+    def _goes_back(self, endpoint: str, config: str) -> bool:
+        """True if the endpoint was told of this configuration and then of another one before."""
+        told = [what for _, who, what in self.rollouts if who == endpoint]
+        return len(set(told[told.index(config) :])) > 1
 
     def _serves(self, model: str, config: str) -> None:
         """The troubles that the version knows are over, when its windows have shown it."""

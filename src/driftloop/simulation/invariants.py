@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from driftloop.loop.reconcile import CLOCKS
 from driftloop.names import ModelNames
@@ -181,12 +182,21 @@ def _the_way_back_is_kept(world: World) -> Iterator[str]:
         for kept in (champion, champion.previous) if champion else ():
             if kept and kept.config not in plans:
                 yield f"{name}: the configuration {kept.config} is gone"
-        rollouts = [(who, config) for _, who, config in world.cloud.rollouts if who == ModelNames(name).base]
-        told = [
-            int(config.rpartition("-v")[2]) for who, config in rollouts if (who, config) not in world.cloud.rolled_back
-        ]
-        if told != sorted(told):
-            yield f"{name}: the endpoint was told of versions {told}"
+        told = [(moment, config) for moment, who, config in world.cloud.rollouts if who == ModelNames(name).base]
+        for (_, before), (moment, after) in pairwise(told):
+            undone = (ModelNames(name).base, before) in world.cloud.rolled_back or _was_rejected(world, before, moment)
+            if _version(after) < _version(before) and not undone:
+                yield f"{name}: the endpoint was told of {after} after {before}"
+
+
+def _version(config: str) -> int:
+    return int(config.rpartition("-v")[2])
+
+
+def _was_rejected(world: World, config: str, by: datetime) -> bool:
+    """True if a person had rejected the version by then, whatever somebody decided later."""
+    arn = f"{ACCOUNT}:model-package/{config.rpartition('-v')[0]}/{_version(config)}"
+    return any(moment <= by for moment in world.cloud.rejections.get(arn, ()))
 
 
 def _no_event_vanishes(world: World) -> Iterator[str]:

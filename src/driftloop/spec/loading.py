@@ -39,18 +39,26 @@ _Loader.add_implicit_resolver(
 
 
 def load_model(path: Path) -> ModelSpec:
-    """Read and check one model file. Raises SpecError with every fault found."""
-    node, raw = _read(path)
-    try:
-        spec = ModelSpec.model_validate(raw)
-    except ValidationError as error:
-        raise SpecError("\n".join(_describe(path, node, fault) for fault in error.errors())) from None
+    """Read and check the model file of a folder of its name. Raises SpecError with every fault found."""
+    spec, line = _load(path)
     folder = path.absolute().parent.name
     if folder != spec.name:
-        raise SpecError(
-            f"{path}:{_line(node, ('name',))}: name: {spec.name!r} differs from its folder {folder!r}; rename one"
-        )
+        raise SpecError(f"{path}:{line}: name: {spec.name!r} differs from its folder {folder!r}; rename one")
     return spec
+
+
+def read_model(path: Path) -> ModelSpec:
+    """The same for a model file that may lie anywhere. Raises SpecError."""
+    return _load(path)[0]
+
+
+def _load(path: Path) -> tuple[ModelSpec, int]:
+    """A model file, and the line of its name."""
+    node, raw = _read(path)
+    try:
+        return ModelSpec.model_validate(raw), _line(node, ("name",))
+    except ValidationError as error:
+        raise SpecError("\n".join(_describe(path, node, fault) for fault in error.errors())) from None
 
 
 def _read(path: Path) -> tuple[yaml.MappingNode, Any]:

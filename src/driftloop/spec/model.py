@@ -165,9 +165,14 @@ class Gate(_Part):
 
     metric: Literal["log_loss", "auc"] = "log_loss"
     margin: float = Field(0.0, ge=0, description="How much better than the champion a challenger must be.")
-    confidence: float = Field(0.9, gt=0.5, lt=1, description="One-sided confidence of the paired comparison.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the paired comparison.")
     slices: tuple[Column, ...] = Field((), description="Category features on which no group may become worse.")
     slice_tolerance: float = Field(0.02, ge=0, description="How much worse a slice may become.")
+    calibration_tolerance: float = Field(
+        0.05, ge=0, le=1, description="How much further from what happens its probabilities may be, on average."
+    )
+    latency: Length = Field(timedelta(seconds=1), description="What an answer to one row may take, whole seconds.")
+    size: Size = Field(10**9, description="What the model archive may have.", json_schema_extra={"default": "1GB"})
 
 
 class Rollout(_Part):

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from driftloop.cli import main
 from driftloop.spec.model import Feature, ModelSpec
+from driftloop.spec.sizes import parse_size, write_size
 from driftloop.spec.units import parse_percent
 from tests.conftest import ROOT
 
@@ -68,6 +69,8 @@ def _written(field: FieldInfo) -> str:
     if isinstance(value, timedelta):
         seconds = int(value.total_seconds())
         value = next(f"{seconds // length}{unit}" for unit, length in _UNITS if seconds % length == 0)
+    elif any(getattr(rule, "func", None) is parse_size for rule in field.metadata):
+        value = write_size(value).replace(" ", "")
     elif any(getattr(rule, "func", None) is parse_percent for rule in field.metadata):
         value = f"{value:.0%}"
     elif isinstance(value, tuple):

@@ -22,28 +22,32 @@ WINDOWS = ["--window-start", WINDOW_START, "--window-end", WINDOW_END]
 LINES = np.array(["north", "south", "west", ""], dtype=object)
 
 
+RAW: dict[str, Any] = {
+    "name": NAME,
+    "owner": "ops@example.com",
+    "task": "binary_classification",
+    "data": {
+        "id": "trip",
+        "time": "departure",
+        "label": "late",
+        "label_delay": "12h",
+        # Not in order of name, which is not the order of the payload either.
+        "features": {
+            "line": "category",
+            "delay": {"type": "number", "range": [0, 100]},
+            "cars": {"type": "integer", "range": [1, 20]},
+        },
+    },
+    "training": {"window": "16d", "holdout": "4d", "hyperparameters": {"max_iter": 30}},
+    "gate": {"slices": ["line"]},
+    "monitoring": {"window": "1d", "min_rows": 50, "smoothing": 3},
+}
+"""The model file."""
+
+
 def compiled(**training: Any) -> dict[str, Any]:
     """The compiled model file."""
-    raw = {
-        "name": NAME,
-        "owner": "ops@example.com",
-        "task": "binary_classification",
-        "data": {
-            "id": "trip",
-            "time": "departure",
-            "label": "late",
-            "label_delay": "12h",
-            # Not in order of name, which is not the order of the payload either.
-            "features": {
-                "line": "category",
-                "delay": {"type": "number", "range": [0, 100]},
-                "cars": {"type": "integer", "range": [1, 20]},
-            },
-        },
-        "training": {"window": "16d", "holdout": "4d", "hyperparameters": {"max_iter": 30}, **training},
-        "gate": {"slices": ["line"]},
-        "monitoring": {"window": "1d", "min_rows": 50, "smoothing": 3},
-    }
+    raw = RAW | {"training": {**RAW["training"], **training}}
     spec: dict[str, Any] = json.loads(json.dumps(ModelSpec.model_validate(raw).compiled()))
     return spec
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import joblib
 import numpy as np
@@ -41,8 +42,8 @@ def judged(aws, trained, spec_dir, tmp_path):
     holdout = select(rows(), slice(TRAINING_DAYS * PER_DAY, None))
     (tmp_path / "holdout" / "rows.csv").write_bytes(write_table(SCHEMA, holdout))
 
-    def run(model=trained / "archive"):
-        arguments = ["--spec", spec_dir, "--holdout", tmp_path / "holdout", "--model", model]
+    def run(model=trained / "archive", approval="PendingManualApproval", spec=spec_dir):
+        arguments = ["--spec", spec, "--approval", approval, "--holdout", tmp_path / "holdout", "--model", model]
         windows = ["--endpoint", BASE, "--window-end", WINDOW_END, "--holdout-end", HOLDOUT_END]
         outputs = ["--evaluation", tmp_path / "evaluation", "--message", tmp_path / "message"]
         status = evaluate.main([str(argument) for argument in (*arguments, *windows, *outputs)])
@@ -163,21 +164,104 @@ def test_a_champion_of_an_older_model_file_is_scored_on_what_it_still_gets(aws, 
 
 
 @pytest.mark.parametrize("content", [b"not an archive", b""])
-def test_a_champion_that_cannot_be_opened_is_named(aws, judged, tmp_path, content):
+def test_about_a_champion_that_cannot_be_opened_a_person_is_asked(aws, judged, tmp_path, content):
     (tmp_path / "broken").write_bytes(content)
     uri = aws.serve(tmp_path / "broken", f"{BASE}-v1")
-    status, message = judged()
-    assert status == 1
-    assert message.startswith(f"{uri} is not a model archive")
+    status, evaluation = judged(approval="Approved")
+    assert (status, evaluation["gate"]["decision"], evaluation["champion"]) == (0, "ask", None)
+    assert f"the champion could not be compared: {uri} is not a model archive" in evaluation["gate"]["reason"]
+    assert evaluation["approval"] == "PendingManualApproval"
 
 
-def test_a_champion_whose_archive_is_gone_is_named(aws, judged, trained):
+def test_about_a_champion_whose_archive_is_gone_a_person_is_asked(aws, judged, trained):
     uri = aws.serve(trained / "archive" / "model.tar.gz", f"{BASE}-v1")
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     aws.s3.delete_object(Bucket=bucket, Key=key)
-    status, message = judged()
+    status, evaluation = judged()
+    assert (status, evaluation["gate"]["decision"]) == (0, "ask")
+    assert f"{uri} cannot be read" in evaluation["gate"]["reason"]
+
+
+class Stubborn:
+    """A classifier that was saved and cannot predict any more."""
+
+    def predict_proba(self, matrix):
+        raise AttributeError("attribute of a later library version")
+
+
+class Slow(DummyClassifier):
+    def predict_proba(self, matrix):
+        time.sleep(0.05)
+        return super().predict_proba(matrix)
+
+
+class Noughts(DummyClassifier):
+    def predict_proba(self, matrix):
+        return np.full((len(matrix), 2), np.nan)
+
+
+def _with(classifier):
+    """A change of an archive: another classifier."""
+
+    def edit(folder):
+        saved = joblib.load(folder / "model.joblib")
+        if isinstance(classifier, DummyClassifier):
+            classifier.fit(np.zeros((4, 3)), [0, 1, 0, 1])
+        joblib.dump(saved | {"classifier": classifier}, folder / "model.joblib")
+
+    return edit
+
+
+def test_about_a_champion_that_cannot_predict_any_more_a_person_is_asked(aws, judged, archive):
+    aws.serve(archive(_with(Stubborn())), f"{BASE}-v1")
+    status, evaluation = judged()
+    assert (status, evaluation["gate"]["decision"]) == (0, "ask")
+    assert "the champion cannot score the holdout: AttributeError: attribute of a later" in evaluation["gate"]["reason"]
+
+
+@pytest.fixture
+def challenger(archive, tmp_path):
+    """The folder of a challenger with another classifier."""
+
+    def make(classifier):
+        (tmp_path / "model").mkdir()
+        archive(_with(classifier)).rename(tmp_path / "model" / "model.tar.gz")
+        return tmp_path / "model"
+
+    return make
+
+
+def test_a_challenger_that_throws_fails_the_step(aws, judged, challenger):
+    status, message = judged(challenger(Stubborn()))
     assert status == 1
-    assert message.startswith(f"{uri} cannot be read")
+    assert message.startswith("the challenger cannot score the holdout: AttributeError")
+
+
+@pytest.mark.parametrize(
+    ("classifier", "said"),
+    [
+        (Noughts(), "answers 1200 of 1200 rows with what is no probability, such as nan"),
+        (DummyClassifier(strategy="prior"), "answers 0.5 to every one of 1200 rows"),
+    ],
+)
+def test_a_challenger_without_predictions_is_rejected(aws, judged, challenger, classifier, said):
+    status, evaluation = judged(challenger(classifier))
+    assert (status, evaluation["gate"]["decision"]) == (0, "reject")
+    assert said in evaluation["gate"]["reason"]
+
+
+def test_a_slow_challenger_is_rejected(aws, judged, challenger, tmp_path):
+    spec = compiled()
+    spec["gate"]["latency"] = 0.02
+    (tmp_path / "slow.json").write_text(json.dumps(spec))
+    status, evaluation = judged(challenger(Slow(strategy="stratified", random_state=1)), spec=tmp_path / "slow.json")
+    assert (status, evaluation["gate"]["decision"]) == (0, "reject")
+    assert "an answer to one row takes 0.05" in evaluation["gate"]["reason"]
+
+
+def test_the_approval_is_the_pipeline_s_if_nobody_has_to_be_asked(aws, judged, archive):
+    aws.serve(archive(_blind), f"{BASE}-v1")
+    assert judged(approval="Approved")[1]["approval"] == "Approved"
 
 
 def test_no_endpoint_means_no_champion(aws):

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from driftloop.data.manifests import HASH, content_hash, digest
 from driftloop.data.windows import Window, iso
 
 FORMAT = 1
-MANIFEST = "manifest.json"
-_HASH = "manifest_sha256"
-
-
-def digest(content: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def build_manifest(
@@ -31,14 +24,14 @@ def build_manifest(
         "sources": sorted(sources, key=lambda source: (source["bucket"], source["key"])),
         "files": files,
     }
-    return {**content, _HASH: _content_hash(content)}
+    return {**content, HASH: content_hash(content)}
 
 
 def manifest_faults(
     manifest: Mapping[str, Any], spec: Mapping[str, Any], windows: Mapping[str, Window]
 ) -> Iterator[str]:
     """Why this manifest does not belong to this run, in words."""
-    if manifest.get(_HASH) != _content_hash({name: value for name, value in manifest.items() if name != _HASH}):
+    if manifest.get(HASH) != content_hash(manifest):
         yield "the manifest does not have the content that its hash was made of"
     if manifest.get("spec_sha256") != _spec_hash(spec):
         yield "the data set was made with another model file"
@@ -48,10 +41,6 @@ def manifest_faults(
 
 def _plain(windows: Mapping[str, Window]) -> dict[str, dict[str, str]]:
     return {name: {"start": iso(window.start), "end": iso(window.end)} for name, window in windows.items()}
-
-
-def _content_hash(content: Mapping[str, Any]) -> str:
-    return digest(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _spec_hash(spec: Mapping[str, Any]) -> str:

@@ -17,12 +17,13 @@ import boto3
 import numpy as np
 from botocore.config import Config
 
+from driftloop.data.manifests import MANIFEST, digest
 from driftloop.data.parsing import to_columns
 from driftloop.data.rows import OBJECT, concatenate, latest_upload, select
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.tables import ROWS, write_table
 from driftloop.data.windows import Window, iso
-from pipelines.steps.manifest import MANIFEST, build_manifest, digest
+from pipelines.steps.manifest import build_manifest
 from pipelines.steps.region import region
 from pipelines.steps.sources import THREADS, Source, contents, list_sources, parse
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, read_spec, run, say

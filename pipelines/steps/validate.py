@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from driftloop.data.manifests import MANIFEST, digest
 from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import Window, iso, to_numpy
-from pipelines.steps.manifest import MANIFEST, digest, manifest_faults
+from pipelines.steps.manifest import manifest_faults
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
 
 MAX_UNREAL = 0.01

@@ -136,7 +136,11 @@ class Ledger(Protocol):
         ...
 
     def set_champion(self, model: str, champion: Champion) -> None:
-        """Record that a version serves."""
+        """Record that a version serves, from when on; it is remembered when another one does."""
+        ...
+
+    def served(self, model: str) -> list[Champion]:
+        """Every version that has served and since when, oldest first, also of a model that was removed."""
         ...
 
     def deployment(self, model: str) -> Deployment | None:
@@ -197,7 +201,7 @@ class Ledger(Protocol):
         ...
 
     def forget(self, model: str) -> None:
-        """Delete what is kept of a model but its episodes, all or none. Can be repeated."""
+        """Delete what is kept of a model but its episodes and what has served, all or none. Can be repeated."""
         ...
 
 

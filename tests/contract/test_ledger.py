@@ -55,6 +55,16 @@ class TestLedger:
         assert ledger.champion(ex.NAME) == ex.champion(2, previous=ex.champion(1))
         assert ledger.champion("other") is None
 
+    def test_what_has_served_is_remembered(self, ledger: Ledger) -> None:
+        first, second = ex.champion(1), ex.champion(2, since=ex.START, previous=ex.champion(1))
+        back = ex.champion(1, since=ex.START + timedelta(hours=1), previous=ex.champion(2, since=ex.START))
+        for champion in (first, second, second, back):
+            ledger.set_champion(ex.NAME, champion)
+        ledger.set_champion("other", first)
+        ledger.forget(ex.NAME)
+        assert ledger.served(ex.NAME) == [first, second, back]
+        assert ledger.champion(ex.NAME) is None
+
     def test_a_deployment_goes_on_only_from_where_it_is(self, ledger: Ledger) -> None:
         first, updating, second = ex.deployment(1, "prepared"), ex.deployment(1, "updating"), ex.deployment(2)
         assert not ledger.set_deployment(ex.NAME, updating, first)

@@ -1,5 +1,5 @@
-"""DynamoDB as the Ledger port. One item collection per model: ``champion``, ``deployment``, ``lease``, ``pause``, ``watch``
-and ``episode#<opened>#<id>``, with ``id#<id>`` pointing at an episode by its id."""
+"""DynamoDB as the Ledger port. One item collection per model: ``champion``, ``deployment``, ``lease``, ``pause``, ``watch``,
+``served#<since>#<version>`` and ``episode#<opened>#<id>``, with ``id#<id>`` pointing at an episode by its id."""
 
 from __future__ import annotations
 
@@ -38,8 +38,21 @@ class DynamoLedger:
         return self._read(_CHAMPION, model, "champion")
 
     def set_champion(self, model: str, champion: Champion) -> None:
-        """Record that a version serves."""
-        self._db.put_item(TableName=self._table, Item=_item(model, "champion", _CHAMPION.dump_json(champion)))
+        """Record that a version serves, from when on; it is remembered when another one does."""
+        content = _CHAMPION.dump_json(champion)
+        items = ("champion", f"served#{iso(champion.since)}#{champion.version:06}")
+        self._write([{"Put": {"TableName": self._table, "Item": _item(model, item, content)}} for item in items])
+
+    def served(self, model: str) -> list[Champion]:
+        """Every version that has served and since when, oldest first."""
+        pages = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="#m = :m AND begins_with(#i, :p)",
+            ExpressionAttributeNames={"#m": "model", "#i": "item"},
+            ExpressionAttributeValues={":m": {"S": model}, ":p": {"S": "served#"}},
+        )
+        items = (item for page in pages for item in page["Items"])
+        return [self._parse(_CHAMPION, model, item["item"]["S"], item["content"]["S"]) for item in items]
 
     def deployment(self, model: str) -> Deployment | None:
         """The latest rollout, if any."""
@@ -149,7 +162,7 @@ class DynamoLedger:
         self._db.put_item(TableName=self._table, Item=_item(model, "watch", _WATCH.dump_json(watch)))
 
     def forget(self, model: str) -> None:
-        """Delete what is kept of a model but its episodes, all or none. Raises RetryableError."""
+        """Delete what is kept of a model but its episodes and what has served, all or none. Raises RetryableError."""
         items = ("champion", "deployment", "lease", "pause", "watch")
         self._write([{"Delete": {"TableName": self._table, "Key": _key(model, item)}} for item in items])
 

@@ -10,6 +10,7 @@ import click
 from driftloop.cli import (
     backfill,
     buckets,
+    datasets,
     dead_letters,
     demonstration,
     episodes,
@@ -19,6 +20,7 @@ from driftloop.cli import (
     reports,
     retraining,
     rollback,
+    trace,
     twins,
 )
 from driftloop.cli.errors import PlainErrors
@@ -44,6 +46,6 @@ for command in (
     twins.up, twins.env, twins.clock, twins.deploy, twins.down, demonstration.demo, history.history,
     reports.report, retraining.retrain, retraining.pause, retraining.resume, episodes.episodes, explain.explain,
     dead_letters.dead_letters, backfill.backfill, buckets.empty_buckets, gate.gate,
-    rollback.rollback,
+    rollback.rollback, trace.trace, datasets.data,
 ):  # fmt: skip
     main.add_command(command)

@@ -82,20 +82,21 @@ def _read_rows(schema: Schema, files: Iterable[bytes], label: bool) -> Columns:
     return columns
 
 
-def read_outcomes(schema: Schema, content: bytes) -> Columns:
+def read_outcomes(schema: Schema, content: bytes, label: bool = True) -> Columns:
     """Only object, id, time, score and label of one labelled file: all that quality needs, several times faster.
 
-    Raises BadRowError if it is not one that ``write_rows`` wrote.
+    Without ``label`` of a file of rows. Raises BadRowError if it is not one that ``write_rows`` wrote.
     """
     try:
-        return _read_outcomes(schema, content)
+        return _read_outcomes(schema, content, label)
     except (ValueError, LookupError, csv.Error) as error:
         raise BadRowError(f"not a whole file of labelled rows: {error}") from error
 
 
-def _read_outcomes(schema: Schema, content: bytes) -> Columns:
+def _read_outcomes(schema: Schema, content: bytes, label: bool) -> Columns:
     header, *rows = csv.reader(io.StringIO(content.decode()))
-    kinds = {OBJECT: "O", schema.id: "O", schema.time: "datetime64[s]", SCORE: "f8", schema.label: "i1"}
+    kinds = {OBJECT: "O", schema.id: "O", schema.time: "datetime64[s]", SCORE: "f8"}
+    kinds |= {schema.label: "i1"} if label else {}
     columns: Columns = {}
     for name, kind in kinds.items():
         place = header.index(name)

@@ -138,8 +138,8 @@ def compare(
     A challenger must be better by more than the margin, and the lower confidence bound of its advantage must be
     above zero: the margin says what is worth a change, the bound that it is not chance. A first version must beat
     the constant prediction ``traits.training_rate`` by more than the margin. Both must answer with probabilities that
-    differ, be as well calibrated as what they replace, quick and small enough. What only a person can judge, such as
-    an answer that is too good to be true, makes the version wait for one.
+    differ, quickly enough and from an archive that is small enough; a challenger's must be as well calibrated as the
+    champion's. What only a person can judge, such as an answer that is too good to be true, makes it wait for one.
 
     Args:
         champion_scores: None if there is no champion, or none that can be scored.
@@ -191,11 +191,7 @@ def _objections(seen: _Comparison) -> Iterator[str]:
     if not seen.first:
         yield from _uncertain(seen)
         yield from _worse_slices(seen)
-    if seen.miscalibrated > policy.calibration_tolerance:
-        yield (
-            f"its probabilities are {seen.miscalibrated:.4f} further from what happens "
-            f"(calibration_tolerance {policy.calibration_tolerance:g})"
-        )
+        yield from _miscalibrated(seen)
     if traits.latency is not None and traits.latency > policy.latency:
         yield f"an answer to one row takes {traits.latency:.3g} s (latency {policy.latency:g} s)"
     if traits.size is not None and traits.size > policy.size:
@@ -222,6 +218,16 @@ def _worse_slices(seen: _Comparison) -> Iterator[str]:
         )
     if len(worse) > _NAMED:
         yield f"and so do {len(worse) - _NAMED} more"
+
+
+def _miscalibrated(seen: _Comparison) -> Iterator[str]:
+    """Only of a challenger: the constant that a first version is compared with is always well calibrated."""
+    tolerance = seen.policy.calibration_tolerance
+    if seen.miscalibrated > tolerance:
+        yield (
+            f"its probabilities are {seen.miscalibrated:.4f} further from what happens than the champion's "
+            f"(calibration_tolerance {tolerance:g})"
+        )
 
 
 def _doubts(seen: _Comparison) -> Iterator[str]:

@@ -172,7 +172,7 @@ def test_better_but_worse_calibrated_is_rejected():
     assert judge(holdout, holdout.truth, champion, policy).decision is Decision.PROMOTE
     result = judge(holdout, holdout.truth**2, champion, policy)  # the same order, other probabilities
     assert result.decision is Decision.REJECT
-    assert "further from what happens (calibration_tolerance 0.05)" in result.reason
+    assert "further from what happens than the champion's (calibration_tolerance 0.05)" in result.reason
 
 
 @pytest.mark.parametrize(

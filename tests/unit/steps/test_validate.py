@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from driftloop.data.manifests import digest
 from driftloop.data.rows import select
 from driftloop.data.tables import write_table
 from driftloop.data.windows import Window
 from pipelines.steps import validate
-from pipelines.steps.manifest import build_manifest, digest
+from pipelines.steps.manifest import build_manifest
 from pipelines.steps.validate import table_faults
 from tests.unit.steps.examples import HOLDOUT_END, SCHEMA, SPEC, START, WINDOWS, rows
 

@@ -17,6 +17,7 @@ class FakeLedger:
 
     def __init__(self) -> None:
         self._champions: dict[str, Champion] = {}
+        self._served: dict[tuple[str, datetime, int], Champion] = {}
         self._deployments: dict[str, Deployment] = {}
         self._leases: dict[str, tuple[str, datetime]] = {}
         self._episodes: dict[tuple[str, str], Episode] = {}
@@ -30,6 +31,11 @@ class FakeLedger:
     def set_champion(self, model: str, champion: Champion) -> None:
         """Record that a version serves."""
         self._champions[model] = champion
+        self._served[(model, champion.since, champion.version)] = champion
+
+    def served(self, model: str) -> list[Champion]:
+        """Every version that has served, oldest first."""
+        return [champion for (owner, *_), champion in sorted(self._served.items()) if owner == model]
 
     def deployment(self, model: str) -> Deployment | None:
         """The latest rollout, if any."""

@@ -1,4 +1,4 @@
-"""The alarms of one model: is its input drifting, is its quality going, is its endpoint failing?"""
+"""The alarms of one model: is its input drifting, is its quality going, is its endpoint failing or slow?"""
 
 from __future__ import annotations
 
@@ -45,6 +45,19 @@ class ModelAlarms(Construct):
             datapoints=2,
             of=3,
         )
+        if spec.serving.max_latency is not None:
+            self._alarm(
+                "latency",
+                namespace="AWS/SageMaker",
+                metric="ModelLatency",
+                dimensions={"EndpointName": self._names.base, "VariantName": VARIANT},
+                statistic="Average",
+                period=60,
+                datapoints=2,
+                of=3,
+                # SageMaker measures it in microseconds.
+                threshold=spec.serving.max_latency.total_seconds() * 1e6,
+            )
 
     def _alarm(
         self,
@@ -57,12 +70,13 @@ class ModelAlarms(Construct):
         period: int,
         datapoints: int,
         of: int,
+        threshold: float = 1,
     ) -> None:
         cloudwatch.CfnAlarm(
             self,
             signal.title(),
             alarm_name=self._names.alarm(signal),
-            alarm_description=f"{metric} of {self._names.model}: {datapoints} of {of} periods of {period} s at 1 or over",
+            alarm_description=f"{metric} of {self._names.model}: {datapoints} of {of} periods of {period} s at {threshold:g} or over",
             namespace=namespace,
             metric_name=metric,
             dimensions=[{"name": name, "value": value} for name, value in dimensions.items()],
@@ -70,7 +84,7 @@ class ModelAlarms(Construct):
             period=period,
             evaluation_periods=of,
             datapoints_to_alarm=datapoints,
-            threshold=1,
+            threshold=threshold,
             comparison_operator="GreaterThanOrEqualToThreshold",
             treat_missing_data="notBreaching",
             alarm_actions=[ref.sub(arn("sns", ref.TOPIC))],

@@ -15,6 +15,7 @@ from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import Window, iso, to_numpy
+from pipelines.steps.leakage import leakage_faults
 from pipelines.steps.manifest import manifest_faults
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
 
@@ -47,6 +48,7 @@ def validate(args: argparse.Namespace) -> None:
     }
     manifest = _manifest(args.manifest)
     faults, ids = list(manifest_faults(manifest, spec, windows)), {}
+    sound: dict[str, Columns] = {}
     for name, window in windows.items():
         content = only_file(getattr(args, name), ROWS)
         faults.extend(_content_faults(manifest, name, content))
@@ -59,6 +61,10 @@ def validate(args: argparse.Namespace) -> None:
         found = [f"{name}: {fault}" for fault in table_faults(schema, columns, window, needed[name])]
         say(f"validate: {name} has {len(columns[schema.id])} rows and {len(found)} faults")
         faults.extend(found)
+        if not found:
+            sound[name] = columns
+    if len(sound) == 2:
+        faults.extend(leakage_faults(schema, sound["training"], sound["holdout"], spec["training"]["max_feature_auc"]))
     shared = ids["training"] & ids["holdout"] if len(ids) == 2 else set()
     if shared:
         faults.append(f"{len(shared)} ids are in the training and in the holdout rows")

@@ -322,8 +322,13 @@ class RolloutPlan:
     """How traffic moves."""
 
     canary_percent: int
+    """Share of the first step; 100 is all at once."""
     bake_seconds: int
+    """After each step."""
     alarms: tuple[str, ...]
+    """Those that stop it."""
+    linear: bool = False
+    """Whether all steps are as large as the first one, instead of the second one being the last."""
 
 
 class Decisions(Protocol):

@@ -182,27 +182,48 @@ def _stubbed(operation: str, expected: dict[str, Any] | None = None, error: str 
 
 
 @pytest.mark.parametrize(
-    ("canary", "routing"),
+    ("plan", "routing", "longest"),
     [
-        (10, {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10}}),
-        (100, {"Type": "ALL_AT_ONCE"}),
+        (
+            RolloutPlan(10, 600, ("a",)),
+            {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10}},
+            3600,
+        ),
+        (
+            RolloutPlan(20, 1800, ("a",), linear=True),
+            {"Type": "LINEAR", "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 20}},
+            7 * 1800,
+        ),
+        (RolloutPlan(100, 600, ("a",)), {"Type": "ALL_AT_ONCE"}, 3600),
     ],
 )
-def test_an_update_is_guarded_by_alarms(canary: int, routing: dict[str, Any]) -> None:
+def test_an_update_is_guarded_by_alarms(plan: RolloutPlan, routing: dict[str, Any], longest: int) -> None:
     expected = {
         "EndpointName": ex.BASE,
         "EndpointConfigName": CONFIG,
         "DeploymentConfig": {
             "BlueGreenUpdatePolicy": {
-                "TrafficRoutingConfiguration": {**routing, "WaitIntervalInSeconds": 600},
-                "TerminationWaitInSeconds": 600,
-                "MaximumExecutionTimeoutInSeconds": 3600,
+                "TrafficRoutingConfiguration": {**routing, "WaitIntervalInSeconds": plan.bake_seconds},
+                "TerminationWaitInSeconds": plan.bake_seconds,
+                "MaximumExecutionTimeoutInSeconds": longest,
             },
             "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]},
         },
     }
     hosting = SageMakerHosting(_stubbed("update_endpoint", expected))
-    hosting.update(ex.BASE, CONFIG, RolloutPlan(canary, 600, ("a",)))
+    hosting.update(ex.BASE, CONFIG, plan)
+
+
+def test_the_way_back_is_guarded_by_no_alarm() -> None:
+    policy = {
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+        "TerminationWaitInSeconds": 0,
+        "MaximumExecutionTimeoutInSeconds": 3600,
+    }
+    expected = {
+        "EndpointName": ex.BASE, "EndpointConfigName": CONFIG, "DeploymentConfig": {"BlueGreenUpdatePolicy": policy},
+    }  # fmt: skip
+    SageMakerHosting(_stubbed("update_endpoint", expected)).update(ex.BASE, CONFIG, RolloutPlan(100, 0, ()))
 
 
 @BOTH

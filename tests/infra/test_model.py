@@ -54,6 +54,12 @@ def test_rollouts_are_watched_by_errors_of_the_endpoint(flights: Template) -> No
     assert found["Period"] * found["EvaluationPeriods"] < 600, "longer than the default bake time"
 
 
+def test_a_limit_of_latency_has_an_alarm(flights: Template, fraud: Template) -> None:
+    found = alarm(fraud, "driftloop-card-fraud-latency")
+    assert (found["MetricName"], found["Statistic"], found["Threshold"]) == ("ModelLatency", "Average", 2e6)
+    assert "driftloop-flight-delay-latency" not in json.dumps(flights.content)
+
+
 @pytest.mark.parametrize(("name", "signals"), [("flights", ["drift", "quality"]), ("fraud", ["quality"])])
 def test_only_alarms_that_the_model_file_names_retrain(
     request: pytest.FixtureRequest, name: str, signals: list[str]

@@ -191,12 +191,14 @@ def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
 def _deployment_config(plan: RolloutPlan) -> dict[str, Any]:
     routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": plan.bake_seconds}
     if plan.canary_percent < 100:
+        kind, sized = ("LINEAR", "LinearStepSize") if plan.linear else ("CANARY", "CanarySize")
         size = {"Type": "CAPACITY_PERCENT", "Value": plan.canary_percent}
-        routing = {"Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": plan.bake_seconds}
+        routing = {"Type": kind, sized: size, "WaitIntervalInSeconds": plan.bake_seconds}
+    steps = -(-100 // plan.canary_percent) if plan.linear else 2
     policy = {
         "TrafficRoutingConfiguration": routing,
         "TerminationWaitInSeconds": plan.bake_seconds,
-        "MaximumExecutionTimeoutInSeconds": max(3600, 4 * plan.bake_seconds),
+        "MaximumExecutionTimeoutInSeconds": max(3600, (steps + 2) * plan.bake_seconds),
     }
     alarms = [{"AlarmName": name} for name in plan.alarms]
     return {"BlueGreenUpdatePolicy": policy} | ({"AutoRollbackConfiguration": {"Alarms": alarms}} if alarms else {})

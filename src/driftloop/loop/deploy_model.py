@@ -271,6 +271,11 @@ def _was_told(running: Deployment, state: EndpointState | None) -> bool:
 
 def _rollout(model: Model) -> RolloutPlan:
     rollout = model.spec["serving"]["rollout"]
+    serving = model.spec["serving"]
+    watched = ["errors", *(["latency"] if serving["max_latency"] else [])]
+    alarms = tuple(ModelNames(model.name).alarm(signal) for signal in watched)
     # With one instance there is no share of the fleet to try first: all at once, still watched while it bakes.
-    canary = round(rollout["canary"] * 100) if model.spec["serving"]["count"] > 1 else 100
-    return RolloutPlan(canary, rollout["bake"], (ModelNames(model.name).alarm("errors"),))
+    if rollout["strategy"] == "all_at_once" or serving["count"] == 1:
+        return RolloutPlan(100, rollout["bake"], alarms)
+    linear = rollout["strategy"] == "linear"
+    return RolloutPlan(round(rollout["step" if linear else "canary"] * 100), rollout["bake"], alarms, linear)

@@ -32,6 +32,8 @@ GATE_DAYS = 3
 """Days that the gate compares at least; see driftloop.promotion.gate."""
 UNSEEN_SHARE = 0.6
 """Share of the training window that has out-of-time predictions; see pipelines.steps.out_of_time."""
+MAX_ROLLOUT = timedelta(hours=4)
+"""For as long a decision about the next version waits in its queue; see infra.function_catalog."""
 MIN_RUNS = 5
 """Runs of windows from which a limit is set at least; see driftloop.monitoring.calibration."""
 
@@ -77,6 +79,12 @@ def _holdout(value: timedelta) -> timedelta:
 def _canary(share: float) -> float:
     if not 0.01 <= share <= 0.5:
         raise ValueError(f"{share:.3g} of the fleet is no canary; SageMaker takes 1% to 50%, such as 10%")
+    return share
+
+
+def _step(share: float) -> float:
+    if not 0.1 <= share <= 0.5:
+        raise ValueError(f"{share:.3g} of the fleet is no step; SageMaker takes 10% to 50%, such as 25%")
     return share
 
 
@@ -156,6 +164,9 @@ class Training(_Part):
     instance: Instance = "ml.m5.large"
     max_runtime: Length = timedelta(hours=1)
     min_rows: int = Field(1000, ge=50, description="Fewer training rows than this fail the pipeline with the reason.")
+    max_feature_auc: float = Field(
+        0.98, gt=0.5, le=1, description="A feature that alone tells the label better is taken for a leak; 1 for none."
+    )
     seed: int = 20130101
     hyperparameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
@@ -178,8 +189,20 @@ class Gate(_Part):
 class Rollout(_Part):
     """How traffic moves to a new version."""
 
+    strategy: Literal["canary", "linear", "all_at_once"] = "canary"
     canary: Annotated[Percent, AfterValidator(_canary)] = Field(0.1, description="1% to 50%.")
+    step: Annotated[Percent, AfterValidator(_step)] = Field(0.25, description="Of a linear rollout, 10% to 50%.")
     bake: Annotated[Duration, AfterValidator(_bake)] = Field(timedelta(minutes=10), description="Up to 1h.")
+
+    @model_validator(mode="after")
+    def _it_ends_in_time(self) -> Rollout:
+        longest = (math.ceil(1 / self.step) + 2) * self.bake
+        if self.strategy == "linear" and longest > MAX_ROLLOUT:
+            raise ValueError(
+                f"steps of {self.step:.0%} that bake for {write_duration(self.bake)} each may take {longest}, which is "
+                f"longer than {write_duration(MAX_ROLLOUT)}: take larger steps or bake for less"
+            )
+        return self
 
 
 class Serving(_Part):
@@ -189,6 +212,9 @@ class Serving(_Part):
     instance: Instance = "ml.m5.large"
     count: int = Field(1, ge=1, le=100)
     capture: Percent = Field(1.0, description="Share of requests that is captured for monitoring.")
+    max_latency: Length | None = Field(
+        None, description="Average time to an answer, whole seconds, above which an alarm rings and rollouts go back."
+    )
     rollout: Rollout = Rollout()
 
 

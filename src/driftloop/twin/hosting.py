@@ -281,8 +281,9 @@ class Hosting:
             if rollout.share == 100:
                 self._finish(endpoint, rollout)
             else:
-                rollout.share = 100
-                self._later(endpoint, rollout, rollout.plan.wait + rollout.plan.termination)
+                plan = rollout.plan
+                rollout.share = min(100, rollout.share + plan.step)
+                self._later(endpoint, rollout, plan.wait + (0 if rollout.share < 100 else plan.termination))
 
     def _finish(self, endpoint: Endpoint, rollout: Rollout) -> None:
         rollout.over = True

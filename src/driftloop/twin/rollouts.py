@@ -10,6 +10,7 @@ from driftloop.twin.errors import unsupported
 from driftloop.twin.requests import only
 
 Request = Mapping[str, Any]
+_SIZES = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class Plan:
     """How an update moves traffic; times in seconds."""
 
     canary: int = 100
+    """Percent of the traffic that moves first."""
+    step: int = 100
+    """Percent that follows after each wait."""
     wait: float = 0
     termination: float = 0
     alarms: frozenset[str] = frozenset()
@@ -31,14 +35,16 @@ def plan_of(config: Request) -> Plan:
         raise unsupported("a DeploymentConfig without BlueGreenUpdatePolicy")
     policy = config["BlueGreenUpdatePolicy"]
     routing = policy["TrafficRoutingConfiguration"]
-    canary = 100
-    if routing["Type"] == "CANARY":
-        size = routing["CanarySize"]
+    canary = step = 100
+    if routing["Type"] in _SIZES:
+        name = _SIZES[routing["Type"]]
+        size = routing[name]
         if size["Type"] != "CAPACITY_PERCENT":
-            raise unsupported(f"CanarySize {size['Type']}")
+            raise unsupported(f"{name} {size['Type']}")
         canary = int(size["Value"])
+        step = canary if routing["Type"] == "LINEAR" else 100
     elif routing["Type"] != "ALL_AT_ONCE":
         raise unsupported(f"TrafficRoutingConfiguration {routing['Type']}")
     alarms = config.get("AutoRollbackConfiguration", {}).get("Alarms", ())
     names = frozenset(alarm["AlarmName"] for alarm in alarms)
-    return Plan(canary, routing["WaitIntervalInSeconds"], policy.get("TerminationWaitInSeconds", 0), names)
+    return Plan(canary, step, routing["WaitIntervalInSeconds"], policy.get("TerminationWaitInSeconds", 0), names)

@@ -78,11 +78,14 @@ class Endpoint:
         )  # fmt: skip
         return name
 
-    def update(self, config: str, percent: int = 100, wait: int = 600, alarms: Sequence[str] = ()) -> None:
+    def update(
+        self, config: str, percent: int = 100, wait: int = 600, alarms: Sequence[str] = (), kind: str = "CANARY"
+    ) -> None:
         routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": wait}
         if percent < 100:
             size = {"Type": "CAPACITY_PERCENT", "Value": percent}
-            routing = {"Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": wait}
+            sized = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}[kind]
+            routing = {"Type": kind, sized: size, "WaitIntervalInSeconds": wait}
         policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 120}
         deployment: dict[str, Any] = {"BlueGreenUpdatePolicy": policy}
         if alarms:
@@ -221,6 +224,18 @@ def test_a_canary_takes_its_share_and_then_all(cloud: Cloud) -> None:
     assert [e["detail"]["EndpointStatus"] for e in events] == ["UPDATING", "IN_SERVICE"]
     assert [e["detail"]["EndpointConfigName"] for e in events] == [old, new]
     assert {e["detail-type"] for e in events} == {"SageMaker Endpoint State Change"}
+
+
+def test_a_linear_rollout_takes_equal_steps(cloud: Cloud) -> None:
+    endpoint = Endpoint(cloud, "one")
+    endpoint.update(endpoint.config("two"), percent=40, kind="LINEAR")
+    for share in (40, 80):
+        assert endpoint.shares() == {"one": 100 - share, "two": share}
+        cloud.move(minutes=10, seconds=1)
+    assert endpoint.shares() == {"two": 100}
+    assert endpoint.describe()["EndpointStatus"] == "Updating"
+    cloud.move(minutes=13)
+    assert endpoint.describe()["EndpointStatus"] == "InService"
 
 
 def alarm(cloud: Cloud) -> str:

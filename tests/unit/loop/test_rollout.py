@@ -88,6 +88,22 @@ def test_several_instances_get_a_canary(world: World) -> None:
     assert world.hosting.rollouts[0][1].canary_percent == 10
 
 
+@pytest.mark.parametrize(
+    ("strategy", "plan"),
+    [
+        ("canary", RolloutPlan(10, 600, (f"{ex.BASE}-errors", f"{ex.BASE}-latency"))),
+        ("linear", RolloutPlan(25, 600, (f"{ex.BASE}-errors", f"{ex.BASE}-latency"), linear=True)),
+        ("all_at_once", RolloutPlan(100, 600, (f"{ex.BASE}-errors", f"{ex.BASE}-latency"))),
+    ],
+)
+def test_the_model_file_says_how_traffic_moves(world: World, strategy: str, plan: RolloutPlan) -> None:
+    serving = {"count": 3, "max_latency": "2s", "rollout": {"strategy": strategy}}
+    world.models = FakeModels(ex.model(serving=serving))
+    _serve(world)
+    _approve(world, 2)
+    assert world.hosting.rollouts[0][1] == plan
+
+
 def test_an_approval_that_comes_twice_starts_one_rollout(world: World) -> None:
     _serve(world)
     _approve(world, 2)

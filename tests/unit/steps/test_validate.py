@@ -102,3 +102,12 @@ def test_unreadable_rows_and_a_foreign_manifest_are_told_together(data_set):
 def test_a_manifest_that_was_edited_is_refused(data_set):
     status, reasons = data_set(rows(days=16), rows(first_day=16, days=4), manifest_sha256="0" * 64)
     assert (status, reasons) == (1, ["the manifest does not have the content that its hash was made of"])
+
+
+def test_a_feature_that_gives_the_label_away_is_refused(data_set):
+    tables = rows(days=16), rows(first_day=16, days=4)
+    for table in tables:
+        table["cars"] = np.where(table["late"] == 1, 2.0, 11.0)
+    status, reasons = data_set(*tables)
+    assert status == 1
+    assert [reason.partition(" with")[0] for reason in reasons] == ["cars alone tells late"]

@@ -55,16 +55,22 @@ def rollout(routing: dict[str, Any], **more: Any) -> dict[str, Any]:
 def test_plans() -> None:
     canary = {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10}, "WaitIntervalInSeconds": 600}
     alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}, {"AlarmName": "b"}]}}
-    assert plan_of(rollout(canary, **alarms)) == Plan(10, 600, 120, frozenset({"a", "b"}))
+    assert plan_of(rollout(canary, **alarms)) == Plan(10, 100, 600, 120, frozenset({"a", "b"}))
+    linear = {
+        "Type": "LINEAR",
+        "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 30},
+        "WaitIntervalInSeconds": 60,
+    }
+    assert plan_of(rollout(linear)) == Plan(30, 30, 60, 120)
     at_once = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 60}
-    assert plan_of(rollout(at_once)) == Plan(100, 60, 120, frozenset())
-    assert plan_of({}) == Plan(100, 0, 0, frozenset())
+    assert plan_of(rollout(at_once)) == Plan(100, 100, 60, 120, frozenset())
+    assert plan_of({}) == Plan()
 
 
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (rollout({"Type": "LINEAR", "WaitIntervalInSeconds": 1}), "TrafficRoutingConfiguration LINEAR"),
+        (rollout({"Type": "ROLLING", "WaitIntervalInSeconds": 1}), "TrafficRoutingConfiguration ROLLING"),
         (
             rollout({"Type": "CANARY", "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 1}),
             "CanarySize INSTANCE_COUNT",

@@ -10,6 +10,7 @@ import numpy as np
 from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.monitoring.statistics import Floats, auc
 
+Values = np.ndarray[Any, Any]
 _BINS = 20
 _SMOOTHING = 10.0
 """Rows of the average rate that each group is given: a rare value that happened to have one label is no leak."""
@@ -32,26 +33,28 @@ def leakage_faults(schema: Schema, training: Columns, holdout: Columns, limit: f
             )
 
 
-def _groups(feature: Feature, known: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+def _groups(feature: Feature, known: Values, asked: Values) -> tuple[Values, Values]:
     """Group of each row, from 0 on; groups that training has not seen come last."""
     if feature.is_category:
         values, groups = np.unique(known.astype(str), return_inverse=True)
         place = np.searchsorted(values, asked.astype(str)).clip(max=len(values) - 1)
         return groups, np.where(values[place] == asked.astype(str), place, len(values))
     numbers = known.astype(float)
-    edges = (
-        np.unique(np.nanquantile(numbers, np.linspace(0, 1, _BINS + 1)[1:-1])) if not np.isnan(numbers).all() else []
-    )
-    # A missing number sorts behind all edges, so it has a group of its own only if it is given one.
-    return tuple(
-        np.where(np.isnan(part), len(edges) + 1, np.searchsorted(edges, part, side="right"))
-        for part in (numbers, asked.astype(float))
-    )
+    edges = np.empty(0)
+    if not np.isnan(numbers).all():
+        edges = np.unique(np.nanquantile(numbers, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    return _places(edges, numbers), _places(edges, asked.astype(float))
 
 
-def _rates(known: np.ndarray[Any, Any], asked: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Floats:
+def _places(edges: Floats, numbers: Floats) -> Values:
+    """Number of the bin of each number; those that are missing have one of their own."""
+    return np.where(np.isnan(numbers), len(edges) + 1, np.searchsorted(edges, numbers, side="right"))
+
+
+def _rates(known: Values, asked: Values, labels: Values) -> Floats:
     """Rate of label 1 in the group of each row that is asked about."""
     groups = int(max(known.max(), asked.max())) + 1
     rows = np.bincount(known, minlength=groups)
     ones = np.bincount(known, weights=labels, minlength=groups)
-    return np.asarray((ones + _SMOOTHING * labels.mean()) / (rows + _SMOOTHING))[asked]
+    rates: Floats = (ones + _SMOOTHING * labels.mean()) / (rows + _SMOOTHING)
+    return np.asarray(rates[asked])

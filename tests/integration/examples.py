@@ -27,6 +27,7 @@ MODEL_FILES = {
           features: {line: category, delay: {type: number, range: [0, 100]}, cars: {type: integer, range: [1, 20]}}
         training: {window: 16d, holdout: 4d, min_rows: 1000, hyperparameters: {max_iter: 20}}
         gate: {slices: [line]}
+        serving: {count: 2}
         monitoring: {window: 1d, min_rows: 20, smoothing: 1, datapoints: 1, of: 1, spark_above: 1TB}
         retraining: {on: [drift, quality], cooldown: 0s}
         """,

@@ -17,7 +17,7 @@ NAMES = ModelNames(TRAIN)
 def _decide(kit: Kit, package_arn: str, approval: str) -> None:
     kit.client("sagemaker").update_model_package(ModelPackageArn=package_arn, ModelApprovalStatus=approval)
     kit.settle()
-    kit.move(kit.now() + timedelta(minutes=30))
+    kit.move(kit.now() + timedelta(minutes=45))
     kit.settle()
 
 
@@ -61,7 +61,7 @@ def test_a_person_rolls_back_and_forth(served: Kit) -> None:
     told = json.loads(served.done("rollback", TRAIN, "--reason", "it answers nonsense", "--json"))
     assert (told["from"], told["to"], told["rejected"]) == (3, 1, second)
     served.settle()
-    served.move(served.now() + timedelta(minutes=30))
+    served.move(served.now() + timedelta(minutes=45))
     served.settle()
     assert _serving(served) == (1, ("InService", NAMES.version(1)))
     champion = served.ledger.champion(TRAIN)

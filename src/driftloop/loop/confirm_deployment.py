@@ -46,7 +46,8 @@ class Confirmer:
 
     def abandoned(self, model: str, deployment: Deployment) -> str:
         """A version was deleted before the endpoint heard of it; says what was done."""
-        reason = f"version {deployment.version} was deleted before the endpoint was told"
+        what = f"version {deployment.version}" if not deployment.instead_of else "the rejected version"
+        reason = f"{what} was deleted before the endpoint was told"
         self._close(model, deployment, Status.ROLLED_BACK, reason)
         self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"), deployment)
         return reason

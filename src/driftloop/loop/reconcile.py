@@ -35,6 +35,9 @@ PATIENCE = timedelta(minutes=15)
 """How long the events of a move may take before somebody looks after them."""
 
 
+APPROVALS_A_PASS = 50
+"""Models whose serving version is looked up in the registry in one pass: SageMaker throttles more. The others follow in the
+next passes, in turn."""
 CLOCKS = timedelta(minutes=5)
 """By how much the clocks of CloudWatch and of a function may differ."""
 
@@ -71,10 +74,12 @@ class Reconciler:
         raised = {alarm.name: alarm for alarm in self.alarms.raised()}
         models, unreadable = self.starter.models.all()
         busy = self.starter.ledger.busy([model.name for model in models])
+        turn = _in_turn([model.name for model in models], self.starter.clock.now())
 
         def look(model: Model) -> _Outcome:
             try:
-                return self._look_after(model, busy.get(model.name, Work()), raised), ""
+                told = self._look_after(model, busy.get(model.name, Work()), raised)
+                return told or (self._withdrawn(model) if model.name in turn and model.name not in busy else ""), ""
             except Exception as error:  # whatever it is, it concerns this model only
                 return "", f"{type(error).__name__}: {error}"
 
@@ -105,6 +110,19 @@ class Reconciler:
         if standing or policy.on & {Trigger.DATA, Trigger.CODE}:
             return self._ask(model, policy, standing, now)
         return ""
+
+    def _withdrawn(self, model: Model) -> str:
+        """Say again that the version that serves was rejected, if there is a way back from it."""
+        champion, hosting = self.starter.ledger.champion(model.name), self.confirmer.hosting
+        try:
+            if champion is None or champion.previous is None:
+                return ""
+            package = hosting.package(champion.package_arn)
+            if package.approval != "Rejected" or hosting.package(champion.previous.package_arn).approval != "Approved":
+                return ""
+        except NotFoundError:
+            return ""  # a version without an entry in the registry serves on: nobody has rejected it
+        return self._tell(package)
 
     def _resume(self, model: Model, episode: Episode) -> str:
         """Do what the event that moves an episode on would have done."""
@@ -172,6 +190,13 @@ class Reconciler:
                 episode = self.starter.handle(request)
                 return f"{request.reason}: episode {episode.id} {episode.status}"
         return ""
+
+
+def _in_turn(models: Sequence[str], now: datetime) -> frozenset[str]:
+    """The models whose approval is looked up in the pass of this hour; each comes as often as the others."""
+    turns = -(-len(models) // APPROVALS_A_PASS) or 1
+    hour = int(now.timestamp() // 3600)
+    return frozenset(name for place, name in enumerate(models) if (place + hour) % turns == 0)
 
 
 def _asked_a_person(episodes: Sequence[Episode]) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from driftloop.loop.reconcile import PATIENCE
+from driftloop.loop.reconcile import APPROVALS_A_PASS, PATIENCE, _in_turn
 from driftloop.ports import NotFoundError, RetryableError, RolloutPlan
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
@@ -139,6 +139,31 @@ def test_a_way_back_that_fails_is_tried_until_it_succeeds(world: World) -> None:
     assert world.hosting.rollouts[-1][0] == CONFIG_1
     assert _settle(world) == "version 1 serves"
     assert _serving(world) == (1, CONFIG_1)
+
+
+def test_a_rejection_whose_event_is_lost_is_followed_by_the_next_pass(world: World) -> None:
+    world.hosting.add(ex.package(2, approval="Rejected"))
+    assert V2 in world.reconciler.reconcile().done[ex.NAME]
+    assert _settle(world) == "version 1 serves"
+    assert world.reconciler.reconcile().done == {}
+
+
+@pytest.mark.parametrize("gone", [V1, V2])
+def test_a_pass_asks_for_no_way_back_that_there_is_not(world: World, gone: str) -> None:
+    world.hosting.add(ex.package(2, approval="Rejected"))
+    _delete(world, gone)
+    found = world.reconciler.reconcile()
+    assert (found.done, found.failed, world.notifier.messages) == ({}, {}, [])
+
+
+def test_every_model_has_its_turn() -> None:
+    names = [f"m{number}" for number in range(3 * APPROVALS_A_PASS - 7)]
+    hours = [_in_turn(names, ex.START + timedelta(hours=hour)) for hour in range(6)]
+    assert max(map(len, hours)) <= APPROVALS_A_PASS
+    assert hours[:3] == hours[3:]
+    assert frozenset().union(*hours[:3]) == frozenset(names)
+    assert _in_turn(names[:3], ex.START) == frozenset(names[:3])
+    assert _in_turn([], ex.START) == frozenset()
 
 
 def test_a_failed_endpoint_is_replaced_by_one_with_the_version_before(world: World) -> None:

@@ -60,7 +60,9 @@ def test_steps_and_their_order():
     ]
     assert STEPS["Train"]["DependsOn"] == ["Validate"]
     assert [step["Name"] for step in STEPS["Gate"]["Arguments"]["IfSteps"]] == ["Refit", "Register"]
-    assert STEPS["Gate"]["Arguments"]["Conditions"][0]["RightValue"] == "promote"
+    [condition] = STEPS["Gate"]["Arguments"]["Conditions"]
+    assert (condition["Type"], condition["Values"]) == ("In", ["promote", "ask"])
+    assert condition["QueryValue"]["Std:JsonGet"]["Path"] == "gate.decision"
 
 
 def test_parameters():
@@ -205,7 +207,10 @@ def test_registration():
     }  # fmt: skip
     assert container["ModelDataUrl"] == {"Get": "Steps.Refit.ModelArtifacts.S3ModelArtifacts"}
     assert arguments["ModelPackageGroupName"] == "${Base}"
-    assert arguments["ModelApprovalStatus"] == {"Get": "Parameters.ApprovalStatus"}
+    # The evaluation says it: a person is asked whatever the pipeline was started with.
+    assert arguments["ModelApprovalStatus"]["Std:JsonGet"]["Path"] == "approval"
+    told = STEPS["Evaluate"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    assert told[told.index("--approval") + 1] == {"Get": "Parameters.ApprovalStatus"}
     assert set(arguments["CustomerMetadataProperties"]) == {
         "episode_id", "trigger", "baseline_uri", "evaluation_uri", "manifest_sha256", "window_start", "window_end",
         "holdout_end",

@@ -49,7 +49,7 @@ def evaluate(args: argparse.Namespace) -> None:
         extract(content, place / "challenger", "the challenger's archive")
         challenger = Version.load(place / "challenger", "challenger")
         champion, fault = _champion(serving, place / "champion") if serving else (None, "")
-        _, evaluation = judge(Case(spec, holdout, rows, challenger, len(content), champion, fault))
+        evaluation = judge(Case(spec, holdout, rows, challenger, len(content), champion, fault))
         baseline = (place / "challenger" / BASELINE).read_bytes()
     if serving and evaluation["champion"]:
         evaluation["champion"] |= {"model_data_url": serving.model_data_url, "endpoint_config": serving.config}

@@ -27,9 +27,8 @@ _REQUESTS = 25
 
 @dataclass(frozen=True)
 class Version:
-    """One version in a folder: what its archive holds."""
+    """One version: what its archive holds."""
 
-    folder: Path
     predictor: Predictor
     record: Mapping[str, Any]
 
@@ -43,7 +42,7 @@ class Version:
         """A version from its extracted archive. Raises StepError."""
         record = read_record(folder, who)
         try:
-            return cls(folder, model_fn(str(folder)), record)
+            return cls(model_fn(str(folder)), record)
         except Exception as error:  # a pickle of another library version may raise anything
             raise StepError(f"the {who} cannot be loaded: {type(error).__name__}: {error}") from error
 
@@ -64,8 +63,8 @@ class Case:
     """Why there is no champion though one serves."""
 
 
-def judge(case: Case) -> tuple[GateResult, dict[str, Any]]:
-    """The gate's answer, and the evaluation: the figures that it rests on. Raises StepError."""
+def judge(case: Case) -> dict[str, Any]:
+    """The evaluation: the gate's answer, and the figures that it rests on. Raises StepError."""
     schema = Schema.from_spec(case.spec)
     _check_unseen(case.challenger, case.holdout)
     holdout, rows, champion_scores, fault = case.holdout, case.rows, None, case.champion_fault
@@ -90,7 +89,7 @@ def judge(case: Case) -> tuple[GateResult, dict[str, Any]]:
         raise StepError(f"the versions cannot be compared: {error}") from error
     say(f"evaluate: {result.decision}: {result.reason}")
     evaluation = _evaluation(rows[schema.label], scores, champion_scores, traits, result)
-    return result, {
+    return {
         "metric": case.spec["gate"]["metric"], **evaluation, "holdout": {"start": iso(holdout.start), "end": iso(holdout.end)},
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from driftloop.cli.cloud import Cloud
-from driftloop.cli.lineage import DataSet, data_sets
+from driftloop.cli.lineage import SOUND, DataSet, data_sets
 
 _THREADS = 16
 _SHORTEST = 6
@@ -116,7 +116,7 @@ def _find(found: list[DataSet], digits: str) -> DataSet:
 
 
 def _line(one: DataSet) -> str:
-    changed = "" if one.state.startswith("as") else f"; {one.state}"
+    changed = "" if one.state == SOUND else f"; {one.state}"
     return (
         f"{one.hash[:12]}  {one.execution}  {one.window('training')}: {one.rows('training')} rows; "
         f"holdout to {one.manifest['windows']['holdout']['end']}: {one.rows('holdout')}{changed}"

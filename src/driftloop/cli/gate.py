@@ -6,14 +6,15 @@ import json
 import sys
 import tempfile
 from contextlib import redirect_stdout
-from datetime import UTC, timedelta
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
-from driftloop.data.schema import Columns, Schema
-from driftloop.data.tables import BadTableError, read_table
+from driftloop.cli.files import labelled_rows
+from driftloop.data.schema import Schema
 from driftloop.data.windows import DAY, Window, floor_time
 from driftloop.twin.toolkit import ROOT
 
@@ -39,12 +40,13 @@ def gate(champion: Path | None, challenger: Path, data: Path, spec: Path, as_jso
 
     try:
         compiled = read_model(spec).compiled()
-        rows = _rows(Schema.from_spec(compiled), data)
+        schema = Schema.from_spec(compiled)
+        rows = labelled_rows(schema, data)
         with tempfile.TemporaryDirectory() as temporary, redirect_stdout(sys.stderr):
             place = Path(temporary)
             theirs = _version(champion, place / "champion", "champion")[0] if champion else None
             ours, size = _version(challenger, place / "challenger", "challenger")
-            _, evaluation = judge(Case(compiled, _window(compiled, rows), rows, ours, size, theirs))
+            evaluation = judge(Case(compiled, _window(rows[schema.time]), rows, ours, size, theirs))
     except (StepError, SpecError) as error:
         raise click.ClickException(str(error)) from error
     decision, reason = (evaluation["gate"][name] for name in ("decision", "reason"))
@@ -55,27 +57,10 @@ def gate(champion: Path | None, challenger: Path, data: Path, spec: Path, as_jso
     )
 
 
-def _rows(schema: Schema, file: Path) -> Columns:
-    try:
-        rows = read_table(schema, file.read_bytes(), unique=True)
-    except OSError as error:
-        raise click.ClickException(f"{file} cannot be read: {error.strerror}") from None
-    except BadTableError as error:
-        raise click.ClickException("\n".join(f"{file}: {fault}" for fault in error.faults)) from None
-    if not len(rows[schema.id]):
-        raise click.ClickException(f"{file}: there are no rows below the header")
-    return rows
-
-
-def _window(spec: dict[str, Any], rows: Columns) -> Window:
+def _window(times: np.ndarray[Any, Any]) -> Window:
     """The days that the rows are of."""
-    first, last = (moment.astype("datetime64[s]").item().replace(tzinfo=UTC) for moment in _ends(spec, rows))
-    return Window(floor_time(first, DAY), floor_time(last, DAY) + timedelta(days=1))
-
-
-def _ends(spec: dict[str, Any], rows: Columns) -> tuple[Any, Any]:
-    times = rows[spec["data"]["time"]]
-    return times.min(), times.max()
+    first, last = (moment.astype("datetime64[s]").item().replace(tzinfo=UTC) for moment in (times.min(), times.max()))
+    return Window(floor_time(first, DAY), floor_time(last, DAY) + DAY)
 
 
 def _version(model: Path, folder: Path, who: str) -> tuple[Version, int]:

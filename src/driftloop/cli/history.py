@@ -10,8 +10,9 @@ import click
 
 from driftloop.aws.objects import S3Objects
 from driftloop.cli.cloud import Cloud
+from driftloop.cli.files import labelled_rows
 from driftloop.data.schema import Columns, Schema
-from driftloop.data.tables import BadTableError, add_rows, history_tables, read_table, write_table
+from driftloop.data.tables import BadTableError, add_rows, history_tables, write_table
 from driftloop.ports import NotFoundError, TerminalError
 
 _THREADS = 8
@@ -33,7 +34,7 @@ def import_(model: str, file: Path, replace: bool) -> None:
     """
     cloud = Cloud.of_environment()
     schema = cloud.model(model).schema
-    rows = _read(schema, file)
+    rows = labelled_rows(schema, file, "nothing was imported, because of")
     days = history_tables(schema, model, rows)
     shelf = Shelf(cloud.objects, cloud.bucket("curated"), schema, replace)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -70,16 +71,3 @@ class Shelf:
         if content != old:
             self.objects.write(self.bucket, key, content)
         return content != old
-
-
-def _read(schema: Schema, file: Path) -> Columns:
-    try:
-        rows = read_table(schema, file.read_bytes(), unique=True)
-    except OSError as error:
-        raise click.ClickException(f"{file} cannot be read: {error.strerror}") from None
-    except BadTableError as error:
-        faults = "".join(f"{file}: {fault}\n" for fault in error.faults)
-        raise click.ClickException(f"nothing was imported, because of\n{faults.rstrip()}") from None
-    if not len(rows[schema.id]):
-        raise click.ClickException(f"{file}: there are no rows below the header")
-    return rows

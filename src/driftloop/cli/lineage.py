@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ from driftloop.data.manifests import HASH, MANIFEST, content_hash
 from driftloop.ports import NotFoundError, Package
 from driftloop.retraining.episode import Episode
 
+_Found = TypeVar("_Found")
 _THREADS = 8
 SOUND, CHANGED = "as it was written", "not what its hash was made of"
 
@@ -68,10 +69,8 @@ def data_sets(cloud: Cloud, model: str) -> list[DataSet]:
 
 def data_set(cloud: Cloud, model: str, execution: str) -> DataSet | None:
     """The data set of one execution; None if it was deleted."""
-    try:
-        return _read(cloud, cloud.bucket("curated"), f"datasets/{model}/{execution}/manifest/{MANIFEST}")
-    except NotFoundError:
-        return None
+    key = f"datasets/{model}/{execution}/manifest/{MANIFEST}"
+    return _if_there(lambda: _read(cloud, cloud.bucket("curated"), key))
 
 
 def _read(cloud: Cloud, bucket: str, key: str) -> DataSet:
@@ -166,7 +165,7 @@ def lineage(cloud: Cloud, model: str, package_arn: str) -> Lineage:
     )
 
 
-def _if_there(read: Callable[[], Any]) -> Any:
+def _if_there(read: Callable[[], _Found]) -> _Found | None:
     try:
         return read()
     except NotFoundError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -122,18 +121,20 @@ def _answers(cloud: Cloud, model: Model, row_id: str, day: str | None) -> list[A
     raise click.ClickException(f"no row {row_id!r} {where} was counted for {model.name} in s3://{bucket}/{prefix}")
 
 
-def _rows_of(cloud: Cloud, bucket: str, key: str, schema: Schema, row_id: str) -> Iterator[Answer]:
+def _rows_of(cloud: Cloud, bucket: str, key: str, schema: Schema, row_id: str) -> list[Answer]:
     content = cloud.objects.read(bucket, key)
     if row_id.encode() not in content:
-        return iter(())
+        return []
     columns = read_outcomes(schema, content, label=False)
-    return iter(
-        [
-            Answer(row_id, f"{columns[schema.time][place]}Z", float(columns[SCORE][place]), columns[OBJECT][place])
-            for place in range(len(columns[schema.id]))
-            if columns[schema.id][place] == row_id
-        ]
-    )
+    return [
+        Answer(row_id, f"{columns[schema.time][place]}Z", float(columns[SCORE][place]), columns[OBJECT][place])
+        for place in _places(columns, schema, row_id)
+    ]
+
+
+def _places(columns: Columns, schema: Schema, row_id: str) -> list[int]:
+    """Where a table has the row."""
+    return [place for place, value in enumerate(columns[schema.id].tolist()) if value == row_id]
 
 
 def _capture(cloud: Cloud, model: Model, answer: Answer) -> Capture | None:
@@ -192,5 +193,4 @@ def _outcome(cloud: Cloud, model: Model, answer: Answer) -> int | None:
 
 def _labels(columns: Columns, schema: Schema, row_id: str) -> dict[str, Any]:
     """Object (which sorts by its upload) -> label."""
-    places = [place for place, value in enumerate(columns[schema.id].tolist()) if value == row_id]
-    return {columns[OBJECT][place]: int(columns[schema.label][place]) for place in places}
+    return {columns[OBJECT][place]: int(columns[schema.label][place]) for place in _places(columns, schema, row_id)}

@@ -107,7 +107,7 @@ class Deployer:
             raise RetryableError(f"version {running.version} is on its way; the way back from {champion.version} waits")
         if running and running.phase == "updating":
             return f"the endpoint has been told to go back to version {running.version}: nothing to do"
-        package, fault = self._before(champion)
+        package, fault = version_before(self.hosting, champion)
         if package is None:
             self.announcer.stays(model.name, champion.version, f"{outcome}; {fault}")
             return f"{outcome}; it serves on: {fault}"
@@ -115,18 +115,6 @@ class Deployer:
         if running and running.is_open and _was_told(running, state):
             return self._told_before(model.name, running)
         return self._roll_out(model, package, running, self._ready(model, package, state), champion.package_arn)
-
-    def _before(self, champion: Champion) -> tuple[Package | None, str]:
-        """The version that served before, or why there is no way back to it."""
-        if champion.previous is None:
-            return None, "no version served before it"
-        try:
-            package = self.hosting.package(champion.previous.package_arn)
-        except NotFoundError:
-            return None, f"version {champion.previous.version}, which served before it, was deleted"
-        if package.approval != "Approved":
-            return None, f"version {package.version}, which served before it, is {package.approval}"
-        return package, ""
 
     def _taken_back(self, package: Package) -> str:
         """Nobody decides by leaving a version pending, but a rollout that has not begun must not wait for ever."""
@@ -262,6 +250,19 @@ class Deployer:
             capture_percent=round(serving["capture"] * 100),
             kms_key_arn=self.kms_key_arn,
         )
+
+
+def version_before(hosting: Hosting, champion: Champion) -> tuple[Package | None, str]:
+    """The version that served before, or why there is no way back to it."""
+    if champion.previous is None:
+        return None, "no version served before it"
+    try:
+        package = hosting.package(champion.previous.package_arn)
+    except NotFoundError:
+        return None, f"version {champion.previous.version}, which served before it, was deleted"
+    if package.approval != "Approved":
+        return None, f"version {package.version}, which served before it, is {package.approval}"
+    return package, ""
 
 
 def _was_told(running: Deployment, state: EndpointState | None) -> bool:

@@ -14,6 +14,7 @@ from itertools import takewhile
 from driftloop.data.windows import iso
 from driftloop.loop.announce import ASKS_A_PERSON
 from driftloop.loop.confirm_deployment import Confirmer
+from driftloop.loop.deploy_model import version_before
 from driftloop.loop.start_retraining import Starter
 from driftloop.loop.track_episode import Tracker
 from driftloop.names import ModelNames
@@ -118,11 +119,10 @@ class Reconciler:
             if champion is None or champion.previous is None:
                 return ""
             package = hosting.package(champion.package_arn)
-            if package.approval != "Rejected" or hosting.package(champion.previous.package_arn).approval != "Approved":
-                return ""
         except NotFoundError:
             return ""  # a version without an entry in the registry serves on: nobody has rejected it
-        return self._tell(package)
+        rejected = package.approval == "Rejected" and version_before(hosting, champion)[0]
+        return self._tell(package) if rejected else ""
 
     def _resume(self, model: Model, episode: Episode) -> str:
         """Do what the event that moves an episode on would have done."""

@@ -112,7 +112,7 @@ def _key(body: str) -> str:
 def _only_what_is_approved_serves(world: World) -> Iterator[str]:
     """I4: an endpoint is told of versions only that somebody has approved and, but for the last minutes, still does."""
     for moment, endpoint, config in world.cloud.rollouts:
-        arn = f"{ACCOUNT}:model-package/{endpoint}/{config.rpartition('-v')[2]}"
+        arn = _package(config)
         since = world.cloud.approved.get(arn)
         if since is None or since > moment:
             yield f"{endpoint} was told at {moment:%m-%d %H:%M} to serve {config}, which nobody had approved"
@@ -193,10 +193,14 @@ def _version(config: str) -> int:
     return int(config.rpartition("-v")[2])
 
 
+def _package(config: str) -> str:
+    """ARN of the version that a configuration serves."""
+    return f"{ACCOUNT}:model-package/{config.rpartition('-v')[0]}/{_version(config)}"
+
+
 def _was_rejected(world: World, config: str, by: datetime) -> bool:
     """True if a person had rejected the version by then, whatever somebody decided later."""
-    arn = f"{ACCOUNT}:model-package/{config.rpartition('-v')[0]}/{_version(config)}"
-    return any(moment <= by for moment in world.cloud.rejections.get(arn, ()))
+    return any(moment <= by for moment in world.cloud.rejections.get(_package(config), ()))
 
 
 def _no_event_vanishes(world: World) -> Iterator[str]:

@@ -13,10 +13,10 @@ class Engine:
     """A queue of moments. Nothing here waits: the next moment is now."""
 
     def __init__(self, start: datetime) -> None:
-        self.now = start
+        self.now = self._end = start
         self._moments: list[tuple[datetime, int, Callable[[], object]]] = []
         self._count = 0
-        self._hub = getcurrent()
+        self._hub = self._turn = getcurrent()
 
     def at(self, moment: datetime, act: Callable[[], object]) -> None:
         """Do something at a moment; moments in the past are now. Of two at once the first that was asked comes first."""
@@ -38,7 +38,7 @@ class Engine:
 
     def run(self, period: timedelta) -> None:
         """Let time pass."""
-        end = self.now + period
+        end = self._end = self.now + period
         self._hub = getcurrent()
         while self._moments and self._moments[0][0] <= end:
             self.now, _, act = heapq.heappop(self._moments)
@@ -56,10 +56,17 @@ class Engine:
         me = getcurrent()
         if me is self._hub:
             return
+        then = self.now + period
+        if me is self._turn and then <= self._end and (not self._moments or then < self._moments[0][0]):
+            # Nothing happens meanwhile, so nobody else's turn comes. In its first stretch a job lets the one that began
+            # it go on.
+            self.now = then
+            return
 
         def resume() -> None:
             if not me.dead:
+                self._turn = me
                 me.switch()
 
-        self.after(period, resume)
+        self.at(then, resume)
         self._hub.switch()

@@ -35,6 +35,9 @@ MAX_SKEW = timedelta(seconds=60)
 STALENESS = timedelta(minutes=2)
 """How old an answer of an eventually consistent service may be."""
 FUNCTION_TIMEOUT = timedelta(seconds=60)
+_ONE_WAY = timedelta(milliseconds=20)
+"""To a service, and back."""
+_SLOW = timedelta(seconds=50)
 _READS = frozenset({"status", "endpoint", "package", "of_episode", "raised"})
 """Operations whose answers may be old; the ledger's are not among them, as it is read consistently."""
 
@@ -122,7 +125,7 @@ class Service:
     def _call(self, place: str, operation: str, method: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         faults, engine = self._faults, self._faults.engine
         fault = faults.of_call(place)
-        engine.pause(timedelta(seconds=50) if fault == "slow" else timedelta(milliseconds=20))
+        engine.pause(_SLOW if fault == "slow" else _ONE_WAY)
         if fault == "crash_before":
             raise Crash(place)
         if fault == "throttled":
@@ -142,5 +145,5 @@ class Service:
             raise Crash(place)
         if fault == "response_lost":
             raise UnavailableError(f"{place}: no response")
-        engine.pause(timedelta(milliseconds=20))
+        engine.pause(_ONE_WAY)
         return answer

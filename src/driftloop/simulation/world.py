@@ -67,6 +67,8 @@ class World:
     """Model -> when its code changed last."""
     source_ids: dict[str, str] = field(default_factory=dict)
     """Identity of a capture object's content -> its key."""
+    _labelled: dict[datetime, int] = field(default_factory=dict)
+    """Hour -> rows whose label is known; the same for all models."""
 
     def __post_init__(self) -> None:
         self.engine = Engine(START)
@@ -142,9 +144,9 @@ class World:
         """What detect_drift writes about the last window; 20 rows of each hour have their label an hour later."""
         verdict = Verdict.BROKEN_UPSTREAM if model in self.broken else Verdict.SHIFTED
         end = floor_time(self.engine.now, HOUR)
-        hours = range(1, (end - START) // HOUR)
-        labelled = {START + number * HOUR: LABELLED_ROWS for number in hours}
-        self.ledger.set_watch(model, Watch(end, 1, str(verdict), ("temp went null",), labelled))
+        for number in range(len(self._labelled) + 1, (end - START) // HOUR):
+            self._labelled[START + number * HOUR] = LABELLED_ROWS
+        self.ledger.set_watch(model, Watch(end, 1, str(verdict), ("temp went null",), dict(self._labelled)))
 
     def redeploy(self, model: str) -> None:
         """The code of the training steps changes."""

@@ -107,7 +107,7 @@ def _compile(spec: ModelSpec) -> Path:
     path = BUILD / "specs" / f"{spec.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     # The order of the features is the order of the payload: keys stay as they are.
-    text = json.dumps(spec.compiled(), separators=(",", ":"))
+    text = json.dumps(spec.for_steps(), separators=(",", ":"))
     fresh = path.with_name(f".{spec.name}.{os.getpid()}")
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ class Stream:
 
 def read_stream(spec: ModelSpec, content: bytes) -> Stream:
     """Read a CSV of payload columns and label. Raises BadTableError with the lines that are wrong."""
-    compiled = spec.compiled()
+    compiled = spec.for_steps()
     schema = Schema.from_spec(compiled)
     columns = read_table(schema, content)
     # The order in which the preparing step writes a data set; a training run depends on it.
@@ -106,6 +107,8 @@ def read_spec(path: Path, settings: Mapping[str, Any]) -> ModelSpec:
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary, path.name)
         copy.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+        for script in path.parent.glob("*.py"):
+            shutil.copy(script, temporary)
         try:
             return read_model(copy)
         except SpecError as error:

@@ -124,7 +124,7 @@ class Workshop:
 
     def _fitted(self, columns: Columns) -> tuple[Predictor, OutOfTime]:
         training = self.stream.spec["training"]
-        trainer = Trainer(self.stream.schema, columns, training["hyperparameters"], training["seed"])
+        trainer = Trainer(self.stream.schema, columns, training)
         unseen = predict_out_of_time(trainer, columns)
         return trainer.fit_all(), unseen
 
@@ -157,5 +157,5 @@ class Workshop:
 
 
 def _settings(spec: Mapping[str, Any]) -> str:
-    training = {name: spec["training"][name] for name in ("hyperparameters", "seed")}
+    training = {name: spec["training"].get(name) for name in ("hyperparameters", "seed", "half_life", "source")}
     return json.dumps([spec["data"], training, spec["gate"]["slices"]], sort_keys=True)

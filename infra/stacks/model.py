@@ -62,7 +62,7 @@ class ModelStack(Stack):
                 "endpoint": names.base,
                 "serving_role_arn": roles.serving.arn,
                 "serving_image": self._image.uri,
-                "revision": training_revision(self._code.asset_hash, spec.compiled()),
+                "revision": training_revision(self._code.asset_hash, spec.for_steps()),
             },
         )
         # Deleted in the opposite order: first what the loop deployed, then the roles and the group that it needs.

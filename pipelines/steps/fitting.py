@@ -1,16 +1,18 @@
-"""Fit the classifier: gradient-boosted trees on histograms, with native categories and early stopping."""
+"""Fit the classifier: gradient-boosted trees on histograms, with native categories and early stopping, or what the
+model's own training code makes."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from driftloop.data.schema import Columns, Schema
-from pipelines.steps.inference import Matrix, Predictor, encode
+from pipelines.steps.inference import Matrix, Predictor, encode, own_code
 from pipelines.steps.step import StepError
 
 MAX_CATEGORIES = 254
@@ -49,30 +51,97 @@ def known_categories(schema: Schema, columns: Columns) -> dict[str, list[str]]:
 class Trainer:
     """Fits classifiers on parts of one training set, all with the same categories and settings."""
 
-    def __init__(self, schema: Schema, columns: Columns, hyperparameters: Mapping[str, Any], seed: int) -> None:
-        check_hyperparameters(hyperparameters)
+    def __init__(self, schema: Schema, columns: Columns, training: Mapping[str, Any]) -> None:
+        """Read the settings, a compiled model file's ``training``. Raises StepError if they cannot be used."""
         self.schema = schema
+        self._own = _own_fit(training)
+        if self._own is None:
+            check_hyperparameters(training["hyperparameters"])
+        self._settings = {
+            "categorical": [feature.is_category for feature in schema.features],
+            "hyperparameters": training["hyperparameters"],
+            "seed": training["seed"],
+        }
+        self._half_life = training.get("half_life")
         self.categories = known_categories(schema, columns)
         self.matrix: Matrix = encode(schema, self.categories, columns)
-        self._labels = columns[schema.label]
-        self._settings = {"early_stopping": True, **hyperparameters, "random_state": seed}
+        self._labels, self._times = columns[schema.label], columns[schema.time]
 
     def fit(self, rows: np.ndarray[Any, Any]) -> Predictor:
-        """Fit on the rows of a mask. Raises StepError if they have one class only, or a setting has a bad value."""
+        """Fit on the rows of a mask. Raises StepError if they have one class only, or they cannot be learned from."""
         labels = self._labels[rows]
         if len(np.unique(labels)) < 2:
             raise StepError(f"{len(labels)} rows to learn from have one class of {self.schema.label} only")
-        mask = [feature.is_category for feature in self.schema.features]
-        classifier = HistGradientBoostingClassifier(categorical_features=mask, **self._settings)
-        matrix = self.matrix[rows]
-        # scikit-learn cannot bin a feature without any value; a constant is never split on and means the same.
-        matrix[:, np.isnan(matrix).all(axis=0)] = 0.0
-        try:
-            classifier.fit(matrix, labels)
-        except ValueError as error:
-            raise StepError(f"training failed: {error}") from error
+        weights = None if self._half_life is None else recency(self._times[rows], self._half_life)
+        classifier = (self._own or _fit_trees)(self.matrix[rows], labels, weights=weights, **self._settings)
         return Predictor(self.schema, classifier, self.categories)
 
     def fit_all(self) -> Predictor:
         """Fit on all rows. Raises StepError as ``fit`` does."""
         return self.fit(np.ones(len(self._labels), dtype=bool))
+
+
+def recency(times: np.ndarray[Any, Any], half_life: float) -> Matrix:
+    """Weight of each row, 1 on average: half as much for each half-life (seconds) that it is older than another."""
+    age = (times.max() - times) / np.timedelta64(1, "s")
+    weights = np.exp2(-age / half_life)
+    return np.asarray(weights / weights.mean())
+
+
+def iterations(classifier: Any) -> dict[str, int]:
+    """How many rounds it was fitted for, if it says so as scikit-learn's do."""
+    rounds = getattr(classifier, "n_iter_", None)
+    return {} if rounds is None else {"iterations": int(rounds)}
+
+
+def _fit_trees(
+    matrix: Matrix,
+    labels: np.ndarray[Any, Any],
+    *,
+    weights: Matrix | None,
+    categorical: list[bool],
+    hyperparameters: Mapping[str, Any],
+    seed: int,
+) -> HistGradientBoostingClassifier:
+    settings = {"early_stopping": True, **hyperparameters, "random_state": seed}
+    classifier = HistGradientBoostingClassifier(categorical_features=categorical, **settings)
+    # scikit-learn cannot bin a feature without any value; a constant is never split on and means the same.
+    matrix[:, np.isnan(matrix).all(axis=0)] = 0.0
+    try:
+        return classifier.fit(matrix, labels, sample_weight=weights)
+    except ValueError as error:
+        raise StepError(f"training failed: {error}") from error
+
+
+def _own_fit(training: Mapping[str, Any]) -> Callable[..., Any] | None:
+    """The ``fit`` of the model's own code, if it has any; what it does wrong is told with the place in that code."""
+    script = training.get("script")
+    try:
+        module = own_code(training)
+    except Exception as error:
+        raise StepError(_told(script, error)) from error
+    if module is None:
+        return None
+
+    def fit(matrix: Matrix, labels: np.ndarray[Any, Any], **settings: Any) -> Any:
+        try:
+            classifier = module.fit(matrix.copy(), labels.copy(), **settings)
+            answers = np.asarray(classifier.predict_proba(matrix), dtype=float)
+        except Exception as error:  # it is anybody's code
+            raise StepError(_told(script, error)) from error
+        if answers.shape != (len(matrix), 2):
+            raise StepError(
+                f"{script}: predict_proba answered {len(matrix)} rows with an array of shape {answers.shape}; it needs "
+                "one row for each, with the probabilities of the labels 0 and 1"
+            )
+        bad = int((~((answers >= 0) & (answers <= 1)).all(axis=1)).sum())
+        if bad:
+            raise StepError(f"{script}: {bad} of {len(matrix)} answers of predict_proba are no probabilities")
+        return classifier
+
+    return fit
+
+
+def _told(script: str | None, error: Exception) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == script]
+    return f"{script}:{lines[-1] if lines else 1}: {type(error).__name__}: {error}"

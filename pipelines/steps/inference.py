@@ -7,10 +7,14 @@ model archive, with the few modules of driftloop that it imports beside it.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import joblib
@@ -30,7 +34,7 @@ class Predictor:
 
     schema: Schema
     classifier: Any
-    """A fitted scikit-learn classifier of the classes 0 and 1."""
+    """A fitted classifier of the classes 0 and 1, as scikit-learn has them: its ``predict_proba`` is what is asked."""
     categories: dict[str, list[str]]
     """Known values of each category feature; their places are the codes."""
 
@@ -38,9 +42,31 @@ class Predictor:
 def model_fn(model_dir: str) -> Predictor:
     """Load a version from an extracted model archive."""
     folder = Path(model_dir)
-    schema = Schema.from_spec(json.loads((folder / SPEC).read_bytes()))
+    spec = json.loads((folder / SPEC).read_bytes())
+    own_code(spec["training"])
     saved = joblib.load(folder / MODEL)
-    return Predictor(schema, saved["classifier"], saved["categories"])
+    return Predictor(Schema.from_spec(spec), saved["classifier"], saved["categories"])
+
+
+def own_code(training: Mapping[str, Any]) -> ModuleType | None:
+    """The model's own training code as a module, if it has any; its classifier may be of a class that is defined there.
+
+    It is named by its content, so that two versions with different code can be loaded side by side.
+    """
+    source = training.get("source")
+    if source is None:
+        return None
+    name = f"driftloop_training_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    if name not in sys.modules:
+        module = ModuleType(name)
+        code = compile(source, training["script"], "exec")
+        sys.modules[name] = module
+        try:
+            exec(code, module.__dict__)  # noqa: S102 - the model's own code, as deployed
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
 
 
 def input_fn(body: str | bytes, content_type: str) -> _Request:

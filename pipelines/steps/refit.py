@@ -20,7 +20,7 @@ from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window
 from driftloop.monitoring.statistics import log_loss
 from pipelines.steps.archive import ARCHIVE, BASELINE, extract, write_content
-from pipelines.steps.fitting import Trainer
+from pipelines.steps.fitting import Trainer, iterations
 from pipelines.steps.inference import Predictor, model_fn, score
 from pipelines.steps.record import build_record, read_record, window_of
 from pipelines.steps.rows import read_rows
@@ -82,7 +82,7 @@ def refit(args: argparse.Namespace) -> None:
 
 def fit_all(schema: Schema, columns: Columns, training: dict[str, Any]) -> Predictor:
     """Fit on all rows with the settings of a model file's ``training`` part. Raises StepError."""
-    return Trainer(schema, columns, training["hyperparameters"], training["seed"]).fit_all()
+    return Trainer(schema, columns, training).fit_all()
 
 
 def check(tested: Predictor, refitted: Predictor, holdout: Columns) -> Losses:
@@ -105,7 +105,7 @@ def check(tested: Predictor, refitted: Predictor, holdout: Columns) -> Losses:
 
 def _metrics(schema: Schema, columns: Columns, predictor: Predictor, losses: Losses) -> dict[str, Any]:
     return {
-        "iterations": int(predictor.classifier.n_iter_),
+        **iterations(predictor.classifier),
         "training_log_loss": round(log_loss(columns[schema.label], score(predictor, columns)), 6),
         "holdout_log_loss": round(losses.refitted, 6),
     }

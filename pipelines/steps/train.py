@@ -12,7 +12,7 @@ from driftloop.data.windows import Window
 from driftloop.monitoring.baseline import Baseline, Windowing, build_baseline
 from driftloop.monitoring.statistics import auc, log_loss
 from pipelines.steps.archive import write_content
-from pipelines.steps.fitting import Trainer
+from pipelines.steps.fitting import Trainer, iterations
 from pipelines.steps.inference import Predictor
 from pipelines.steps.out_of_time import OutOfTime, predict_out_of_time
 from pipelines.steps.record import build_record
@@ -40,7 +40,7 @@ def train(args: argparse.Namespace) -> None:
     spec = read_spec(args.spec)
     schema = Schema.from_spec(spec)
     columns = read_rows(schema, args.training)
-    trainer = Trainer(schema, columns, spec["training"]["hyperparameters"], spec["training"]["seed"])
+    trainer = Trainer(schema, columns, spec["training"])
     say(f"train: {len(columns[schema.id])} rows read, {time.perf_counter() - started:.1f} s")
     unseen = predict_out_of_time(trainer, columns)
     predictor = trainer.fit_all()
@@ -62,7 +62,7 @@ def _metrics(
     labels, scores = unseen.predictions[schema.label], unseen.predictions[SCORE]
     area = auc(labels, scores)
     return {
-        "iterations": int(predictor.classifier.n_iter_),
+        **iterations(predictor.classifier),
         "training_log_loss": round(log_loss(columns[schema.label], fitted), 6),
         "out_of_time_log_loss": round(log_loss(labels, scores), 6),
         "out_of_time_auc": None if area is None else round(area, 6),

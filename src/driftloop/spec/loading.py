@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from driftloop.spec.model import HINTS, ModelSpec
 
 MAX_BYTES = 256 * 1024
+"""Of a model file, and of the training code beside it."""
 
 
 class SpecError(Exception):
@@ -56,9 +58,33 @@ def _load(path: Path) -> tuple[ModelSpec, int]:
     """A model file, and the line of its name."""
     node, raw = _read(path)
     try:
-        return ModelSpec.model_validate(raw), _line(node, ("name",))
+        spec = ModelSpec.model_validate(raw)
     except ValidationError as error:
         raise SpecError("\n".join(_describe(path, node, fault) for fault in error.errors())) from None
+    if spec.training.script is not None:
+        script = path.with_name(spec.training.script)
+        spec = spec.with_source(_read_script(script, f"{path}:{_line(node, ('training', 'script'))}"))
+    return spec, _line(node, ("name",))
+
+
+def _read_script(script: Path, place: str) -> str:
+    """Training code. It is only read, never run: what is deployed runs elsewhere."""
+    try:
+        if script.stat().st_size > MAX_BYTES:
+            raise SpecError(f"{script}:1: larger than {MAX_BYTES} bytes; training code is one module")
+        source = script.read_text(encoding="utf-8")
+        tree = ast.parse(source)
+    except OSError as error:
+        raise SpecError(
+            f"{place}: training.script: {script} cannot be read: {error.strerror}; put it beside the model file"
+        ) from error
+    except SyntaxError as error:
+        raise SpecError(f"{script}:{error.lineno or 1}: not Python: {error.msg}") from error
+    except ValueError as error:
+        raise SpecError(f"{script}:1: cannot be read: {error}; save it as UTF-8 text") from error
+    if not any(isinstance(part, ast.FunctionDef) and part.name == "fit" for part in tree.body):
+        raise SpecError(f"{script}:1: has no function `fit`; see docs/guide/training.md")
+    return source
 
 
 def _read(path: Path) -> tuple[yaml.MappingNode, Any]:

@@ -7,7 +7,16 @@ import math
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)  # fmt: skip
 from pydantic_core import PydanticCustomError
 
 from driftloop.spec.catalog import INSTANCE_TYPES, TRAINING_IMAGES
@@ -16,10 +25,12 @@ from driftloop.spec.units import Duration, Length, Percent, write_duration
 
 # SageMaker names cannot end in a hyphen, and an IAM role name (64 characters) must hold the model, purpose and region.
 NAME, COLUMN, EMAIL = r"^[a-z][a-z0-9_]{0,26}[a-z0-9]$", r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+SCRIPT = r"^[A-Za-z_][A-Za-z0-9_]{0,60}\.py$"
 HINTS = {
     NAME: "2 to 28 lower-case letters, digits and underscores, with a letter first and no underscore last",
     COLUMN: "up to 64 letters, digits and underscores, not a digit first",
     EMAIL: "an e-mail address such as ops@example.com",
+    SCRIPT: "the name of a Python file in the model's folder, such as train.py",
 }
 """Pattern -> what it means, for people."""
 
@@ -167,6 +178,12 @@ class Training(_Part):
     max_feature_auc: float = Field(
         0.98, gt=0.5, le=1, description="A feature that alone tells the label better is taken for a leak; 1 for none."
     )
+    half_life: Length | None = Field(
+        None, description="A row that is older than the newest by this much counts half as much; all alike without it."
+    )
+    script: Annotated[str, StringConstraints(pattern=SCRIPT)] | None = Field(
+        None, description="Training code of your own, beside the model file: a module with a function `fit`."
+    )
     seed: int = 20130101
     hyperparameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
@@ -311,6 +328,7 @@ class ModelSpec(_Part):
     serving: Serving = Serving()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+    _source: str | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _name_is_free(self) -> ModelSpec:
@@ -345,5 +363,21 @@ class ModelSpec(_Part):
         return self
 
     def compiled(self) -> dict[str, Any]:
-        """The plain form that functions and pipeline steps read: durations in seconds, shares as fractions."""
+        """The plain form that functions read: durations in seconds, shares as fractions."""
         return self.model_dump(mode="json")
+
+    def for_steps(self) -> dict[str, Any]:
+        """The plain form that pipeline steps read: with the text of the training code, if the model has its own.
+
+        Functions do without it, as a parameter holds 8 KB.
+        """
+        plain = self.compiled()
+        if self._source is not None:
+            plain["training"]["source"] = self._source
+        return plain
+
+    def with_source(self, source: str) -> ModelSpec:
+        """The same model with the text of ``training.script``."""
+        copy = self.model_copy()
+        copy._source = source
+        return copy

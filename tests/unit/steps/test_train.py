@@ -21,7 +21,7 @@ SETTINGS = {"max_iter": 20}
 
 
 def trainer(table, **settings):
-    return Trainer(SCHEMA, table, {**SETTINGS, **settings}, seed=1)
+    return Trainer(SCHEMA, table, compiled(hyperparameters={**SETTINGS, **settings}, seed=1)["training"])
 
 
 def test_predictions_come_from_earlier_rows_only():

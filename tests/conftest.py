@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SLOW = ("demo", "integration", "kill", "contract/twin", "infra", "spark", "browser", "pipelines")
 """Folders whose tests share something dear, such as a deployed twin: one worker runs all of a folder, dearest first."""
+PROMPT = ("demo", "integration", "kill", "contract/twin")
+"""Folders that pass small messages between many processes: beside one that only computes, each would wait for its turn,
+and the demo takes three times as long."""
 
 
 # The same examples in every run, and no time limits per example on a busy machine.
@@ -41,6 +45,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def _place(path: str) -> int:
     return next((number for number, folder in enumerate(SLOW) if path.startswith(folder + "/")), len(SLOW))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    if not path.startswith(tuple(f"{folder}/" for folder in PROMPT)) and os.nice(0) == 0:
+        os.nice(10)  # for good: the tests that follow are of the same kind, as the others come first
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Two small models and their rows: only model files, no Python of their own."""
+"""Three small models and their rows; the third brings training code that can make any kind of version."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from textwrap import dedent
 
 import numpy as np
 
-TRAIN, TRAM = "late_train", "full_tram"
+TRAIN, TRAM, BUS = "late_train", "full_tram", "late_bus"
 BEGIN = datetime(2026, 3, 22, 6, tzinfo=UTC)
 """When the twin's clock starts; history ends at the midnight before."""
 DAYS, PER_DAY = 20, 150
-HEADER = {TRAIN: "trip,departure,line,delay,cars,late", TRAM: "ride,at,hour,full"}
+HEADER = {
+    TRAIN: "trip,departure,line,delay,cars,late",
+    TRAM: "ride,at,hour,full",
+}
 
 MODEL_FILES = {
     TRAIN: """
@@ -40,7 +43,64 @@ MODEL_FILES = {
         monitoring: {smoothing: 1}
         retraining: {budget: {per_day: 50, per_month: 50}}
         """,
+    BUS: """
+        name: late_bus
+        owner: ops@example.com
+        task: binary_classification
+        data:
+          id: trip
+          time: departure
+          label: late
+          label_delay: 1h
+          features: {line: category, delay: {type: number, range: [0, 100]}, cars: {type: integer, range: [1, 20]}}
+        training: {window: 16d, holdout: 4d, script: train.py, hyperparameters: {kind: modest}}
+        gate: {slices: [line]}
+        serving: {count: 2, rollout: {bake: 1m}}
+        monitoring: {min_rows: 20, smoothing: 1}
+        retraining: {give_up_after: 20, budget: {per_day: 50, per_month: 50}}
+        """,
 }
+
+BUS_CODE = """
+import time
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+WEST = 2  # code of the last line by name
+
+
+class Version:
+    def __init__(self, kind, trees):
+        self.kind, self.trees = kind, trees
+
+    def predict_proba(self, matrix):
+        one = len(matrix) == 1
+        if self.kind == "throws" and one:
+            raise RuntimeError("one is not enough")
+        if self.kind == "slow" and one:
+            time.sleep(1.05)
+        late = self.trees.predict_proba(known(matrix, self.kind))[:, 1]
+        if self.kind == "NaN":
+            late[:] = np.nan
+        if self.kind == "constant":
+            late[:] = 0.4
+        if self.kind == "bad in the west":
+            late[matrix[:, 0] == WEST] = 0.8
+        return np.stack([1 - late, late], axis=1)
+
+
+def known(matrix, kind):
+    if kind == "modest":  # cannot tell the other lines from each other
+        return np.stack([matrix[:, 0] == WEST, matrix[:, 1]], axis=1)
+    return matrix
+
+
+def fit(matrix, labels, *, weights, categorical, hyperparameters, seed):
+    kind = hyperparameters["kind"]
+    trees = HistGradientBoostingClassifier(max_iter=20, random_state=seed)
+    return Version(kind, trees.fit(known(matrix, kind), labels))
+"""
 
 
 def write_models(folder: Path) -> Path:
@@ -48,6 +108,7 @@ def write_models(folder: Path) -> Path:
     for name, text in MODEL_FILES.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "model.yaml").write_text(dedent(text))
+    (folder / BUS / "train.py").write_text(BUS_CODE)
     return folder
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from driftloop.data.decoded import SCORE
-from driftloop.data.parsing import BadRowError, Row, parse_row, to_columns
+from driftloop.data.parsing import BadRowError, text_columns
 from driftloop.data.schema import Columns, Schema
 
 OBJECT = "object"
@@ -55,30 +55,27 @@ def read_rows(schema: Schema, files: Iterable[bytes], label: bool = False) -> Co
 
 
 def _read_rows(schema: Schema, files: Iterable[bytes], label: bool) -> Columns:
-    rows: list[Row] = []
-    objects: list[str] = []
-    extra: list[list[str]] = []
+    rows: list[list[str]] = []
     seen: set[tuple[str, str]] = set()
-    width = len(schema.payload)
+    names = [OBJECT, *schema.payload, SCORE, *([schema.label] if label else [])]
     for content in files:
         reader = csv.reader(io.StringIO(content.decode()))
-        if next(reader, None) != [OBJECT, *schema.payload, SCORE, *([schema.label] if label else [])]:
+        if next(reader, None) != names:
             raise BadRowError("the file's header differs from the model file's columns")
         fresh: set[tuple[str, str]] = set()
-        for source, *cells in reader:
+        for row in reader:
             # The rows of one object are kept by event date: each date's part is another one.
-            part = source, cells[1][:10]
+            part = row[0], row[2][:10]
             if part not in seen:
                 fresh.add(part)
-                objects.append(source)
-                rows.append(parse_row(schema, cells[:width]))
-                extra.append(cells[width:])
+                rows.append(row)
         seen |= fresh
-    columns = to_columns(schema, rows)
-    columns[SCORE] = np.array([cells[0] for cells in extra], dtype=np.float64)
+    cells = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    columns = text_columns(schema, [cells[name] for name in schema.payload])
+    columns[SCORE] = np.array(cells[SCORE], dtype=np.float64)
     if label:
-        columns[schema.label] = np.array([cells[1] for cells in extra], dtype=np.int8)
-        columns[OBJECT] = np.array(objects, dtype=object)
+        columns[schema.label] = np.array(cells[schema.label], dtype=np.int8)
+        columns[OBJECT] = np.array(cells[OBJECT], dtype=object)
     return columns
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.parsing import BadRowError, Row, parse_row, to_columns
+from driftloop.data.parsing import BadRowError, Row, parse_row, text_columns, to_columns
 from driftloop.data.rows import by_date, concatenate, latest_by_id, select, texts
 from driftloop.data.schema import Columns, Schema
 
@@ -58,10 +58,11 @@ def read_table(schema: Schema, content: bytes, unique: bool = False) -> Columns:
         unique: an id that an earlier line has is a fault too.
     """
     try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        header = next(reader, [])
-        _check_header(header, [*schema.payload, schema.label])
-        rows, labels, faults = _parse(schema, reader, unique)
+        text = content.decode("utf-8-sig")
+        at_once = _at_once(schema, list(filter(None, _lines(schema, text))), unique)
+        if at_once is not None:
+            return at_once
+        rows, labels, faults = _parse(schema, _lines(schema, text), unique)
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadTableError([f"not a CSV file in UTF-8: {error}"]) from None
     if faults:
@@ -94,6 +95,28 @@ def _check_header(header: list[str], expected: list[str]) -> None:
     missing, unknown = [set(a) - set(b) for a, b in ((expected, header), (header, expected))]
     hint = f"missing {sorted(missing)}, unknown {sorted(unknown)}" if missing or unknown else "the order differs"
     raise BadTableError([f"header is not {','.join(expected)}: {hint}"])
+
+
+def _lines(schema: Schema, text: str) -> Any:
+    """A reader of the lines below the header."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    _check_header(next(reader, []), [*schema.payload, schema.label])
+    return reader
+
+
+def _at_once(schema: Schema, rows: list[list[str]], unique: bool) -> Columns | None:
+    """Column by column, which is several times faster; None if something is wrong, which is told line by line."""
+    if set(map(len, rows)) != {len(schema.payload) + 1}:
+        return None
+    *payload, labels = zip(*rows, strict=True)
+    try:
+        known = {text: _label(text) for text in set(labels)}
+        columns = text_columns(schema, payload)
+    except BadRowError:
+        return None
+    if unique and len(set(columns[schema.id].tolist())) < len(rows):
+        return None
+    return columns | {schema.label: np.array([known[text] for text in labels], dtype=np.int8)}
 
 
 def _parse(schema: Schema, reader: Any, unique: bool) -> tuple[list[Row], list[int], list[str]]:

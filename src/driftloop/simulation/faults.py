@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from driftloop.ports import RetryableError
@@ -67,13 +68,22 @@ class Faults:
     """(kind, place) of faults that strike the next time, whatever the rates."""
     _passed: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self._any_call = sum(self.rates.get(kind, 0.0) for kind in CALL)
+
     def strikes(self, kind: str, place: str = "") -> bool:
         """True if it goes wrong here, this time."""
         return (kind in self.rates or bool(self.due)) and self._draw((kind,), f"{kind}|{place}", place) == kind
 
     def of_call(self, place: str) -> str:
         """Kind of the fault of one call; empty if all is well."""
-        return self._draw(CALL, place, place)
+        if self.due:
+            return self._draw(CALL, place, place)
+        if self.engine.now >= self.until:
+            return ""
+        number = self._passed[place] = self._passed[place] + 1
+        point = share(self.seed, place, number)
+        return self._at(point, CALL, place, number) if point < self._any_call else ""
 
     def _draw(self, kinds: tuple[str, ...], key: str, place: str) -> str:
         for kind in kinds if self.due else ():
@@ -83,7 +93,10 @@ class Faults:
         if self.engine.now >= self.until:
             return ""
         number = self._passed[key] = self._passed[key] + 1
-        point = share(self.seed, key, number)
+        return self._at(share(self.seed, key, number), kinds, place, number)
+
+    def _at(self, point: float, kinds: tuple[str, ...], place: str, number: int) -> str:
+        """The kind that holds a point of [0, 1), on which the kinds lie side by side."""
         for kind in kinds:
             point -= self.rates.get(kind, 0.0)
             if point < 0:
@@ -100,9 +113,14 @@ class Faults:
 
 def share(seed: int, key: str, number: int) -> float:
     """A number in [0, 1) that depends on its arguments only."""
-    mixed = zlib.crc32(f"{seed}|{key}|{number}".encode()) * 2654435761 + seed * 40503
+    mixed = zlib.crc32(b"%d" % number, _begun(seed, key)) * 2654435761 + seed * 40503
     mixed ^= mixed >> 15
     return (mixed * 2246822519 & 0xFFFFFFFF) / 2**32
+
+
+@lru_cache(maxsize=1024)
+def _begun(seed: int, key: str) -> int:
+    return zlib.crc32(f"{seed}|{key}|".encode())
 
 
 class Service:
@@ -113,19 +131,33 @@ class Service:
         self._answers: dict[Any, tuple[datetime, Any]] = {}
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        method = getattr(self._port, operation)
-        place = f"{self._name}.{operation}"
+        method, readable, place = getattr(self._port, operation), operation in _READS, f"{self._name}.{operation}"
+        faults, engine, answers = self._faults, self._faults.engine, self._answers
 
         def call(*arguments: Any) -> Any:
-            return self._call(place, operation, method, arguments)
+            fault = faults.of_call(place)
+            engine.pause(_SLOW if fault == "slow" else _ONE_WAY)
+            if fault:
+                self._fail(fault, place)
+                if fault == "stale_read" and readable:
+                    since, old = answers.get((operation, arguments), (engine.now, None))
+                    if old is not None and engine.now - since < STALENESS:
+                        return old
+            answer = method(*arguments)
+            if readable:
+                answers[operation, arguments] = engine.now, answer
+            if fault == "crash_after":
+                raise Crash(place)
+            if fault == "response_lost":
+                raise UnavailableError(f"{place}: no response")
+            engine.pause(_ONE_WAY)
+            return answer
 
-        self.__dict__[operation] = call
+        self.__dict__[operation] = call  # the next time it is found without asking
         return call
 
-    def _call(self, place: str, operation: str, method: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        faults, engine = self._faults, self._faults.engine
-        fault = faults.of_call(place)
-        engine.pause(_SLOW if fault == "slow" else _ONE_WAY)
+    def _fail(self, fault: str, place: str) -> None:
+        """Raise if the call fails before it has had its effect."""
         if fault == "crash_before":
             raise Crash(place)
         if fault == "throttled":
@@ -133,17 +165,3 @@ class Service:
             raise (RetryableError if self._name in ("pipelines", "hosting") else UnavailableError)(
                 f"{place}: throttled"
             )
-        readable = operation in _READS
-        if fault == "stale_read" and readable:
-            since, answer = self._answers.get((operation, arguments), (engine.now, None))
-            if answer is not None and engine.now - since < STALENESS:
-                return answer
-        answer = method(*arguments)
-        if readable:
-            self._answers[operation, arguments] = engine.now, answer
-        if fault == "crash_after":
-            raise Crash(place)
-        if fault == "response_lost":
-            raise UnavailableError(f"{place}: no response")
-        engine.pause(_ONE_WAY)
-        return answer

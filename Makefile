@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := true
 export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
 endif
 
-.PHONY: help setup demo test check mutation compile browser peers clean
+.PHONY: help setup demo test check mutation compile mlflow browser peers clean
 
 help:
 	@echo "make demo     run the whole loop on real flights in the embedded AWS; report in build/demo"
@@ -20,6 +20,7 @@ help:
 	@echo "make check    format, lint, types and import contracts only"
 	@echo "make mutation change the code that decides and see whether its tests notice; report in docs/reference"
 	@echo "make compile  compile the pipeline definition again with the SageMaker SDK"
+	@echo "make mlflow   show every training run of the AWS that the environment names in MLflow"
 	@echo "make peers    install the tools that benchmarks.monitoring compares with (about 3 GB)"
 	@echo "make setup    install what all of these need"
 	@echo "make clean    remove what was built and installed"
@@ -44,7 +45,7 @@ node_modules/.installed: $(VENV)/.installed package-lock.json
 demo: setup
 	driftloop demo
 
-test: setup compile-environment spark-environment browser
+test: setup compile-environment spark-environment mlflow-environment browser
 	tests/run
 
 check: setup
@@ -70,6 +71,16 @@ spark-environment: .venv-spark/.installed
 	$(BIN)/uv pip sync --quiet --python .venv-spark/bin/python --require-hashes locks/spark.txt
 	@touch $@
 
+mlflow: setup mlflow-environment
+	driftloop mlflow
+
+mlflow-environment: .venv-mlflow/.installed
+
+.venv-mlflow/.installed: $(VENV)/.uv locks/mlflow.txt
+	$(PYTHON) -m venv .venv-mlflow
+	$(BIN)/uv pip sync --quiet --python .venv-mlflow/bin/python --require-hashes locks/mlflow.txt
+	@touch $@
+
 browser: setup
 	tests/browser/install_chromium.sh
 
@@ -84,4 +95,4 @@ peers: $(PEERS:%=.venv-peers/%/.installed)
 	@touch $@
 
 clean:
-	rm -rf build cdk.out $(VENV) .venv-compile .venv-spark .venv-peers node_modules
+	rm -rf build cdk.out $(VENV) .venv-compile .venv-spark .venv-mlflow .venv-peers node_modules

@@ -115,7 +115,7 @@ def test_one_with_other_inputs_waits_for_a_person_though_approval_is_automatic(m
         episode = modest.retrain(BUS, "other inputs")
     assert episode.status == "candidate", episode
     sagemaker = modest.client("sagemaker")
-    newest = sagemaker.list_model_packages(ModelPackageGroupName=NAMES.base, SortBy="CreationTime")
+    newest = sagemaker.list_model_packages(ModelPackageGroupName=NAMES.base, SortOrder="Descending")
     package = newest["ModelPackageSummaryList"][0]
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
     assert "of another type: cars" in modest.done("explain", episode.id, "--model", BUS)

@@ -180,7 +180,7 @@ def _resolve(words: list[str]) -> tuple[click.Command, list[str]]:
 def test_commands_exist(path: Path) -> None:
     for words in _calls(path):
         command, rest = _resolve(words)
-        known = {option for parameter in command.params for option in parameter.opts}
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
         for option in (word for word in rest if word.startswith("--")):
             assert option in known, f"driftloop {command.name} has no option {option}"
 

@@ -1,0 +1,202 @@
+"""Every execution of a model's pipeline as one tracked run: what went in, what came out, who asked, what became of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from driftloop.aws.hosting import SageMakerHosting
+from driftloop.aws.objects import parse_uri
+from driftloop.cli.cloud import Cloud
+from driftloop.cli.lineage import DataSet, data_set
+from driftloop.data.manifests import MANIFEST
+from driftloop.ports import Model, NotFoundError, Package
+from driftloop.retraining.episode import Episode
+
+_THREADS = 8
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_STATUS = {"Succeeded": "FINISHED", "Failed": "FAILED", "Stopped": "KILLED", "Stopping": "KILLED"}
+"""Of SageMaker -> of MLflow; whatever else is running."""
+_MEMBERS = ("training.json", "spec.json")
+_PARAMETERS = ("window", "holdout", "half_life", "script", "seed")
+"""Of ``training`` in the model file."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is looked up once for all runs of a model."""
+
+    episodes: Mapping[str, Episode]
+    """By the ARN of their execution."""
+    packages: Mapping[str, Package]
+    """By the id of the execution that registered them."""
+    champion: str
+    """ARN of the version that serves."""
+
+
+def training_runs(cloud: Cloud, model: Model) -> list[Json]:
+    """All runs, oldest first; each has ``execution``, ``name``, ``start`` and ``end`` (milliseconds), ``status``, ``params``,
+    ``metrics``, ``tags``, ``datasets``, ``artifacts``, ``inputs`` and ``version``.
+
+    What has been deleted since is left out.
+    """
+    pages = cloud.client("sagemaker").get_paginator("list_pipeline_executions")
+    found = [
+        execution
+        for page in pages.paginate(PipelineName=model.resources.pipeline)
+        for execution in page["PipelineExecutionSummaries"]
+    ]
+    champion = cloud.ledger.champion(model.name)
+    known = _Known(
+        {one.pipeline_execution_arn: one for one in cloud.ledger.episodes(model.name, _EVER)},
+        _packages(cloud, model),
+        champion.package_arn if champion else "",
+    )
+    with ThreadPoolExecutor(_THREADS) as pool:
+        runs = list(pool.map(lambda summary: _run(cloud, model, known, summary), found))
+    return sorted(runs, key=lambda run: (run["start"], run["execution"]))
+
+
+def _packages(cloud: Cloud, model: Model) -> dict[str, Package]:
+    client = cloud.client("sagemaker")
+    pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=model.resources.group)
+    arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        packages = list(pool.map(SageMakerHosting(client).package, arns))
+    # s3://<bucket>/evaluations/<model>/<execution>/evaluation.json
+    places = {package.properties.get("evaluation_uri", ""): package for package in packages}
+    return {uri.split("/")[5]: package for uri, package in places.items() if uri.count("/") >= 5}
+
+
+def _run(cloud: Cloud, model: Model, known: _Known, summary: Mapping[str, Any]) -> Json:
+    arn = str(summary["PipelineExecutionArn"])
+    execution = arn.rpartition("/")[2]
+    described = cloud.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
+    status = _STATUS.get(described["PipelineExecutionStatus"], "RUNNING")
+    episode, package = known.episodes.get(arn), known.packages.get(execution)
+    data = data_set(cloud, model.name, execution)
+    evaluation = _evaluation(cloud, model, execution)
+    uri, members = _archive(cloud, model, execution, package)
+    record, spec = members.get("training.json", {}), members.get("spec.json", {})
+    trigger = str(episode.trigger) if episode else "manual"
+    manifest = {MANIFEST: dict(data.manifest)} if data else {}
+    return {
+        "execution": execution,
+        "name": f"{summary['StartTime']:%Y-%m-%d %H:%M} {trigger}" + (f", version {package.version}" if package else ""),
+        "start": _milliseconds(summary["StartTime"]),
+        "end": None if status == "RUNNING" else _milliseconds(described["LastModifiedTime"]),
+        "status": status,
+        "params": _params(spec, record, episode),
+        "metrics": dict(_metrics(record, evaluation)),
+        "tags": _tags(model, arn, episode, package, evaluation, uri, known.champion),
+        "datasets": _datasets(model, data),
+        "artifacts": manifest | members | ({"evaluation.json": evaluation} if evaluation else {}),
+        "inputs": [[name, feature["type"]] for name, feature in spec.get("data", {}).get("features", {}).items()],
+        "version": package and {
+            "arn": package.arn, "number": package.version, "source": package.model_data_url,
+            "approval": package.approval, "serves": package.arn == known.champion,
+        },
+    }  # fmt: skip
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _evaluation(cloud: Cloud, model: Model, execution: str) -> Json:
+    key = f"evaluations/{model.name}/{execution}/evaluation.json"
+    try:
+        evaluation: Json = json.loads(cloud.objects.read(cloud.bucket("artifacts"), key))
+    except NotFoundError:
+        return {}
+    return evaluation
+
+
+def _archive(cloud: Cloud, model: Model, execution: str, package: Package | None) -> tuple[str, dict[str, Json]]:
+    """URI of the archive of the version that was registered, or else of the one that was judged, and files in it."""
+    bucket, prefix = cloud.bucket("artifacts"), f"models/{model.name}/{execution}/"
+    archives = [key for key in cloud.objects.keys(bucket, prefix) if key.endswith("/model.tar.gz")]
+    uri = package.model_data_url if package else f"s3://{bucket}/{archives[-1]}" if archives else ""
+    if not uri:
+        return "", {}
+    try:
+        content = cloud.objects.read(*parse_uri(uri))
+    except NotFoundError:
+        return uri, {}
+    return uri, dict(_members(content))
+
+
+def _members(content: bytes) -> Iterator[tuple[str, Json]]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            file = archive.extractfile(member) if name in _MEMBERS else None
+            if file is not None:
+                yield name, json.loads(file.read())
+
+
+def _params(spec: Json, record: Json, episode: Episode | None) -> dict[str, str]:
+    training = spec.get("training", {})
+    found = {name: training[name] for name in _PARAMETERS if training.get(name) is not None}
+    found |= {f"hyperparameters.{name}": value for name, value in training.get("hyperparameters", {}).items()}
+    for name, window in record.get("windows", {}).items():
+        found |= {f"{name}.start": window["start"], f"{name}.end": window["end"]}
+    found |= record.get("versions", {})
+    if episode and episode.revision:
+        found["code"] = episode.revision
+    return {name: str(value) for name, value in found.items()}
+
+
+def _metrics(record: Json, evaluation: Json) -> Iterator[tuple[str, float]]:
+    groups = {
+        "": {**record.get("metrics", {}), "training_rows": record.get("rows"), "holdout_rows": evaluation.get("rows")},
+        "challenger.": evaluation.get("challenger") or {},
+        "champion.": evaluation.get("champion") or {},
+        "gate.": evaluation.get("gate") or {},
+    }
+    for group, values in groups.items():
+        for name, value in values.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield f"{group}{name}", float(value)
+
+
+def _tags(
+    model: Model, arn: str, episode: Episode | None, package: Package | None, evaluation: Json, uri: str, champion: str
+) -> dict[str, str]:
+    gate = evaluation.get("gate", {})
+    found = {
+        "model": model.name,
+        "execution_arn": arn,
+        "model_archive": uri,
+        "gate.decision": gate.get("decision"),
+        "gate.reason": gate.get("reason"),
+    }
+    if episode:
+        found |= {
+            "episode": episode.id, "trigger": str(episode.trigger), "reason": episode.reason, "by": episode.by,
+            "outcome": episode.outcome, "episode.status": str(episode.status),
+        }  # fmt: skip
+    if package:
+        found |= {"model_package_arn": package.arn, "approval": package.approval}
+        found["serves"] = "yes" if package.arn == champion else "no"
+    return {f"driftloop.{name}": str(value) for name, value in found.items() if value}
+
+
+def _datasets(model: Model, data: DataSet | None) -> list[Json]:
+    if data is None:
+        return []
+    return [
+        {
+            "name": f"{model.name} {part}", "context": part, "digest": data.hash[:36], "source": data.uri,
+            "rows": data.rows(part), "window": data.window(part),
+        }
+        for part in ("training", "holdout")
+    ]  # fmt: skip

@@ -15,6 +15,7 @@ from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import Window, iso, to_numpy
+from pipelines.steps.conflicts import conflict_faults
 from pipelines.steps.leakage import leakage_faults
 from pipelines.steps.manifest import manifest_faults
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
@@ -58,7 +59,11 @@ def validate(args: argparse.Namespace) -> None:
             faults.append(f"{name}: {error}")
             continue
         ids[name] = set(columns[schema.id].tolist())
-        found = [f"{name}: {fault}" for fault in table_faults(schema, columns, window, needed[name])]
+        wrong = (
+            *table_faults(schema, columns, window, needed[name]),
+            *conflict_faults(schema, columns, spec["training"]["max_conflicts"]),
+        )
+        found = [f"{name}: {fault}" for fault in wrong]
         say(f"validate: {name} has {len(columns[schema.id])} rows and {len(found)} faults")
         faults.extend(found)
         if not found:

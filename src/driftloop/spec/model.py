@@ -178,6 +178,9 @@ class Training(_Part):
     max_feature_auc: float = Field(
         0.98, gt=0.5, le=1, description="A feature that alone tells the label better is taken for a leak; 1 for none."
     )
+    max_conflicts: Percent = Field(
+        0.05, description="Share of rows with a twin (same time, same features) of the other label that is too many."
+    )
     half_life: Length | None = Field(
         None, description="A row that is older than the newest by this much counts half as much; all alike without it."
     )

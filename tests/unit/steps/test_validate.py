@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from driftloop.data.manifests import digest
-from driftloop.data.rows import select
+from driftloop.data.rows import concatenate, select
 from driftloop.data.tables import write_table
 from driftloop.data.windows import Window
 from pipelines.steps import validate
@@ -111,3 +111,13 @@ def test_a_feature_that_gives_the_label_away_is_refused(data_set):
     status, reasons = data_set(*tables)
     assert status == 1
     assert [reason.partition(" with")[0] for reason in reasons] == ["cars alone tells late"]
+
+
+def test_labels_that_contradict_each_other_are_refused(data_set):
+    training = rows(days=16)
+    again = select(training, slice(0, 500))
+    again |= {"trip": again["trip"] + "x", "late": 1 - again["late"]}
+    status, reasons = data_set(concatenate([training, again]), rows(first_day=16, days=4))
+    assert status == 1
+    [reason] = reasons
+    assert reason.startswith("training: 18.9% of rows have the same time and features as a row with the other late")

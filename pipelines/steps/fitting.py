@@ -3,16 +3,20 @@ model's own training code makes."""
 
 from __future__ import annotations
 
+import copy
 import difflib
+import pickle
+import random
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from driftloop.data.schema import Columns, Schema
-from pipelines.steps.inference import Matrix, Predictor, encode, own_code
+from pipelines.steps.inference import Matrix, Predictor, encode, own_code, probabilities
 from pipelines.steps.step import StepError
 
 MAX_CATEGORIES = 254
@@ -54,7 +58,7 @@ class Trainer:
     def __init__(self, schema: Schema, columns: Columns, training: Mapping[str, Any]) -> None:
         """Read the settings, a compiled model file's ``training``. Raises StepError if they cannot be used."""
         self.schema = schema
-        self._own = _own_fit(training)
+        self._own, self._script = _own_fit(training), training.get("script")
         if self._own is None:
             check_hyperparameters(training["hyperparameters"])
         self._settings = {
@@ -73,8 +77,27 @@ class Trainer:
         if len(np.unique(labels)) < 2:
             raise StepError(f"{len(labels)} rows to learn from have one class of {self.schema.label} only")
         weights = None if self._half_life is None else recency(self._times[rows], self._half_life)
-        classifier = (self._own or _fit_trees)(self.matrix[rows], labels, weights=weights, **self._settings)
-        return Predictor(self.schema, classifier, self.categories)
+        matrix = self.matrix[rows]
+        if self._own is None:
+            return Predictor(
+                self.schema, _fit_trees(matrix, labels, weights=weights, **self._settings), self.categories
+            )
+        predictor = Predictor(
+            self.schema, self._own(matrix, labels, weights=weights, **self._settings), self.categories
+        )
+        self.scores(predictor, matrix)
+        return predictor
+
+    def scores(self, predictor: Predictor, matrix: Matrix) -> Matrix:
+        """Probability of label 1 of encoded rows. Raises StepError if the classifier answers anything else."""
+        try:
+            scores = probabilities(predictor.classifier, matrix)
+        except (Exception, SystemExit) as error:
+            raise StepError(_told(self._script, error)) from error
+        bad = int((~((scores >= 0) & (scores <= 1))).sum())
+        if bad:
+            raise StepError(f"{self._script}: {bad} of {len(matrix)} answers of predict_proba are no probabilities")
+        return scores
 
     def fit_all(self) -> Predictor:
         """Fit on all rows. Raises StepError as ``fit`` does."""
@@ -90,8 +113,8 @@ def recency(times: np.ndarray[Any, Any], half_life: float) -> Matrix:
 
 def iterations(classifier: Any) -> dict[str, int]:
     """How many rounds it was fitted for, if it says so as scikit-learn's do."""
-    rounds = getattr(classifier, "n_iter_", None)
-    return {} if rounds is None else {"iterations": int(rounds)}
+    rounds = np.asarray(getattr(classifier, "n_iter_", ()))
+    return {"iterations": int(rounds.max())} if rounds.size and rounds.dtype.kind in "iu" else {}
 
 
 def _fit_trees(
@@ -118,30 +141,31 @@ def _own_fit(training: Mapping[str, Any]) -> Callable[..., Any] | None:
     script = training.get("script")
     try:
         module = own_code(training)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StepError(_told(script, error)) from error
     if module is None:
         return None
 
     def fit(matrix: Matrix, labels: np.ndarray[Any, Any], **settings: Any) -> Any:
+        # The same each time, also for code that draws without asking for the seed, or takes its settings apart.
+        random.seed(settings["seed"])
+        np.random.seed(settings["seed"])
         try:
-            classifier = module.fit(matrix.copy(), labels.copy(), **settings)
-            answers = np.asarray(classifier.predict_proba(matrix), dtype=float)
-        except Exception as error:  # it is anybody's code
+            classifier = module.fit(matrix.copy(), labels.copy(), **copy.deepcopy(settings))
+        except (Exception, SystemExit) as error:  # it is anybody's code
             raise StepError(_told(script, error)) from error
-        if answers.shape != (len(matrix), 2):
+        try:
+            pickle.dumps(classifier)
+        except Exception as error:
             raise StepError(
-                f"{script}: predict_proba answered {len(matrix)} rows with an array of shape {answers.shape}; it needs "
-                "one row for each, with the probabilities of the labels 0 and 1"
-            )
-        bad = int((~((answers >= 0) & (answers <= 1)).all(axis=1)).sum())
-        if bad:
-            raise StepError(f"{script}: {bad} of {len(matrix)} answers of predict_proba are no probabilities")
+                f"{script}: the classifier cannot be kept: {error}; define classes and functions at the top of the file"
+            ) from error
         return classifier
 
     return fit
 
 
-def _told(script: str | None, error: Exception) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == script]
+def _told(script: str | None, error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).name.startswith("driftloop_training_")]
     return f"{script}:{lines[-1] if lines else 1}: {type(error).__name__}: {error}"

@@ -6,11 +6,15 @@ model archive, with the few modules of driftloop that it imports beside it.
 
 from __future__ import annotations
 
+import atexit
 import csv
 import hashlib
+import importlib
 import io
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,15 +62,12 @@ def own_code(training: Mapping[str, Any]) -> ModuleType | None:
         return None
     name = f"driftloop_training_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     if name not in sys.modules:
-        module = ModuleType(name)
-        code = compile(source, training["script"], "exec")
-        sys.modules[name] = module
-        try:
-            exec(code, module.__dict__)  # noqa: S102 - the model's own code, as deployed
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
+        # A file, because processes that its classifier starts have to import it as well.
+        folder = tempfile.mkdtemp(prefix="driftloop-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        Path(folder, f"{name}.py").write_text(source, encoding="utf-8")
+        sys.path.append(folder)
+    return importlib.import_module(name)
 
 
 def input_fn(body: str | bytes, content_type: str) -> _Request:
@@ -99,7 +100,19 @@ def output_fn(scores: Matrix, accept: str) -> tuple[str, str]:
 def score(predictor: Predictor, columns: Columns) -> Matrix:
     """Probability of label 1 of each row of a table."""
     matrix = encode(predictor.schema, predictor.categories, columns)
-    return np.asarray(predictor.classifier.predict_proba(matrix)[:, 1])
+    return probabilities(predictor.classifier, matrix)
+
+
+def probabilities(classifier: Any, matrix: Matrix) -> Matrix:
+    """Probability of label 1 of each row of encoded features. Raises ValueError if the answer has another shape."""
+    # What somebody's own classifier does to its input must not reach the next one who asks.
+    answers = np.asarray(classifier.predict_proba(matrix.copy()), dtype=float)
+    if answers.shape != (len(matrix), 2):
+        raise ValueError(
+            f"predict_proba answered {len(matrix)} rows with an array of shape {answers.shape}; it needs one row for each, "
+            "with the probabilities of the labels 0 and 1"
+        )
+    return np.asarray(answers[:, 1])
 
 
 def encode(schema: Schema, categories: dict[str, list[str]], columns: Columns) -> Matrix:

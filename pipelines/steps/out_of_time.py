@@ -47,7 +47,7 @@ def predict_out_of_time(trainer: Trainer, columns: Columns) -> OutOfTime:
     for start, end in zip(starts, [*starts[1:], None], strict=True):
         predictor = trainer.fit(days < start)
         ahead = days >= start if end is None else (days >= start) & (days < end)
-        scores = predictor.classifier.predict_proba(trainer.matrix[ahead])[:, 1]
+        scores = trainer.scores(predictor, trainer.matrix[ahead])
         kept = {name: columns[name] for name in (schema.time, schema.label, *schema.slices)}
         parts.append(select(kept, ahead) | {SCORE: scores})
     return OutOfTime(concatenate(parts), _importance(trainer, predictor, ahead))
@@ -60,12 +60,12 @@ def _importance(trainer: Trainer, predictor: Predictor, ahead: Mask) -> dict[str
     what makes a drift of that feature matter, needs no labels and cannot be negative.
     """
     matrix = trainer.matrix[np.flatnonzero(ahead)[-_IMPORTANCE_ROWS:]]
-    before = predictor.classifier.predict_proba(matrix)[:, 1]
+    before = trainer.scores(predictor, matrix)
     order = np.random.default_rng(0).permutation(len(matrix))
     importance = {}
     for place, feature in enumerate(trainer.schema.features):
         shuffled = matrix.copy()
         shuffled[:, place] = matrix[order, place]
-        after = predictor.classifier.predict_proba(shuffled)[:, 1]
+        after = trainer.scores(predictor, shuffled)
         importance[feature.name] = float(np.abs(after - before).mean())
     return importance

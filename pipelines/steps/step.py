@@ -75,7 +75,7 @@ def run(step: Step, args: argparse.Namespace) -> int:
         step(args)
     except StepError as error:
         reason = str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
     else:

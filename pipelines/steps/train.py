@@ -58,7 +58,7 @@ def train(args: argparse.Namespace) -> None:
 def _metrics(
     schema: Schema, columns: Columns, trainer: Trainer, predictor: Predictor, unseen: OutOfTime
 ) -> dict[str, Any]:
-    fitted = predictor.classifier.predict_proba(trainer.matrix)[:, 1]
+    fitted = trainer.scores(predictor, trainer.matrix)
     labels, scores = unseen.predictions[schema.label], unseen.predictions[SCORE]
     area = auc(labels, scores)
     return {

@@ -20,10 +20,10 @@ from .kit import Kit
 NAMES = ModelNames(BUS)
 DOORS = {
     "throws": ("failed", "Evaluate", "RuntimeError: one is not enough"),
-    "slow": ("rejected", "Gate", "s (latency 1 s)"),
+    "slow": ("rejected", "RejectChallenger", "s (latency 1 s)"),
     "NaN": ("failed", "Train", "answers of predict_proba are no probabilities"),
-    "constant": ("rejected", "Gate", "0.4"),
-    "bad in the west": ("rejected", "Gate", "line=west"),
+    "constant": ("rejected", "RejectChallenger", "answers 0.4 to every one of"),
+    "bad in the west": ("rejected", "RejectChallenger", "line=west"),
 }
 """What is wrong with a challenger -> its episode's status, the step that stops it, and the reason that people get."""
 
@@ -57,8 +57,10 @@ def _other_spec(kit: Kit, change: Callable[[dict[str, Any]], object]) -> Iterato
     spec = json.loads(before)
     change(spec)
     s3.put_object(**place, Body=json.dumps(spec).encode())
-    yield
-    s3.put_object(**place, Body=before)
+    try:
+        yield
+    finally:
+        s3.put_object(**place, Body=before)
 
 
 def _challenged(kit: Kit, kind: str) -> Episode:
@@ -90,8 +92,12 @@ def _serves_on(kit: Kit) -> None:
 
 @pytest.mark.parametrize("kind", list(DOORS))
 def test_a_broken_challenger_is_stopped_and_the_champion_serves_on(modest: Kit, kind: str) -> None:
-    status, _, reason = DOORS[kind]
+    status, door, reason = DOORS[kind]
     episode = _challenged(modest, kind)
+    steps = modest.client("sagemaker").list_pipeline_execution_steps(
+        PipelineExecutionArn=episode.pipeline_execution_arn
+    )
+    assert [one["StepName"] for one in steps["PipelineExecutionSteps"] if one["StepStatus"] == "Failed"] == [door]
     assert (episode.status, reason in episode.outcome) == (status, True), episode.outcome
     assert reason in modest.done("explain", episode.id, "--model", BUS)
     _serves_on(modest)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 from collections import Counter
 from typing import Any
@@ -23,7 +24,7 @@ EXECUTION, CONTENT = "driftloop.execution", "driftloop.content"
 _TYPES = {"category": "string", "integer": "double", "number": "double"}
 """Of features -> of MLflow; integers may be missing, which only a floating point number can be."""
 _LONGEST = 5000
-"""Characters of a tag."""
+"""Characters of a tag or a parameter."""
 
 
 def main() -> None:
@@ -38,16 +39,23 @@ def main() -> None:
         given = json.loads(line)
         experiment = _experiment(client, given["name"], options.artifacts)
         for run in given["runs"]:
-            run_id, what = _write(client, experiment, run)
+            try:
+                run_id, what = _write(client, experiment, run)
+                if run["version"]:
+                    _register(client, given["name"], run_id, run["version"])
+            except MlflowException as error:  # one run that is refused must not keep the others from it
+                what = "refused"
+                print(f"{run['execution']}: {error}", file=sys.stderr)
             done[what] += 1
-            if run["version"]:
-                _register(client, given["name"], run_id, run["version"])
+        _crown(client, given["name"], given["runs"])
     print(json.dumps(done))
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     known = client.get_experiment_by_name(name)
     if known is not None:
+        if known.lifecycle_stage == "deleted":
+            client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
     return str(client.create_experiment(name, artifact_location=artifacts and f"{artifacts}/{name}"))
 
@@ -60,9 +68,16 @@ def _write(client: MlflowClient, experiment: str, run: dict[str, Any]) -> tuple[
         return known[0].info.run_id, "unchanged"
     tags = {EXECUTION: run["execution"], **run["tags"]}
     run_id = known[0].info.run_id if known else _create(client, experiment, run)
-    metrics = [Metric(name, value, run["end"] or run["start"], 0) for name, value in run["metrics"].items()]
-    params = [Param(name, value) for name, value in run["params"].items()]
-    client.log_batch(run_id, metrics, params, [RunTag(name, value[:_LONGEST]) for name, value in tags.items()])
+    before = known[0].data if known else None
+    for name in before.tags if before else ():
+        if name.startswith("driftloop.") and name not in tags:
+            client.delete_tag(run_id, name)
+    metrics = [Metric(_key(name), value, run["end"] or run["start"], 0) for name, value in run["metrics"].items()]
+    params = [Param(_key(name), value[:_LONGEST]) for name, value in run["params"].items()]
+    # MLflow lets nobody change a parameter.
+    fresh = [param for param in params if not before or param.key not in before.params]
+    client.log_batch(run_id, metrics, fresh, [RunTag(name, value[:_LONGEST]) for name, value in tags.items()])
+    client.update_run(run_id, name=run["name"])
     if run["datasets"]:
         client.log_inputs(run_id, [_dataset(one) for one in run["datasets"]])
     for name, artifact in run["artifacts"].items():
@@ -74,6 +89,11 @@ def _write(client: MlflowClient, experiment: str, run: dict[str, Any]) -> tuple[
     # Last of all: a run that was only half written is written again.
     client.set_tag(run_id, CONTENT, content)
     return run_id, "updated" if known else "created"
+
+
+def _key(name: str) -> str:
+    """A name as MLflow takes it; hyperparameters may have any."""
+    return re.sub(r"[^\w./: -]", "_", name)
 
 
 def _create(client: MlflowClient, experiment: str, run: dict[str, Any]) -> str:
@@ -95,7 +115,7 @@ def _signature(inputs: list[list[str]]) -> dict[str, Any]:
 
 
 def _register(client: MlflowClient, name: str, run_id: str, version: dict[str, Any]) -> None:
-    """The version in MLflow's registry, with the one that serves as ``champion``."""
+    """The version in MLflow's registry."""
     try:
         client.create_registered_model(name)
     except MlflowException as error:
@@ -110,8 +130,17 @@ def _register(client: MlflowClient, name: str, run_id: str, version: dict[str, A
         ).version
     )  # fmt: skip
     client.set_model_version_tag(name, number, "driftloop.approval", version["approval"])
-    if version["serves"]:
-        client.set_registered_model_alias(name, "champion", number)
+
+
+def _crown(client: MlflowClient, name: str, runs: list[dict[str, Any]]) -> None:
+    """``champion`` is the version that serves, and no other."""
+    serving = {run["version"]["arn"] for run in runs if run["version"] and run["version"]["serves"]}
+    versions = client.search_model_versions(f"name = '{name}'")
+    chosen = [one.version for one in versions if one.tags.get("driftloop.arn") in serving]
+    if chosen:
+        client.set_registered_model_alias(name, "champion", chosen[0])
+    elif versions:
+        client.delete_registered_model_alias(name, "champion")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from driftloop.names import ModelNames
 from driftloop.twin.toolkit import ROOT
 
 _PYTHON = ROOT / ".venv-mlflow" / "bin" / "python"
+_ERROR = re.compile(r"[\w.]+(Error|Exception): ")
+_SHOWN = 5
 _STORE = Path(__file__).with_name("mlflow_store.py")
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -43,7 +46,9 @@ def mlflow(models: tuple[str, ...], folder: Path, tracking_uri: str | None, ui: 
     if not _PYTHON.exists():
         raise click.ClickException("MLflow is not installed; run `make mlflow-environment`")
     cloud = Cloud.of_environment()
-    deployed = [cloud.model(name) for name in models] or cloud.models.all()[0]
+    deployed, unreadable = ([cloud.model(name) for name in models], {}) if models else cloud.models.all()
+    for name, reason in unreadable.items():
+        click.echo(f"{name}: left out: {reason}", err=True)
     lines = []
     for model in deployed:
         runs = training_runs(cloud, model)
@@ -64,10 +69,14 @@ def _store(place: str, artifacts: Path | None, runs: str) -> dict[str, int]:
         [str(_PYTHON), str(_STORE), "--tracking-uri", place, *where],
         input=runs, capture_output=True, text=True, check=False, env={**os.environ, **_SETTINGS},
     )  # fmt: skip
+    said = done.stderr.strip().splitlines() or ["it said nothing"]
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise click.ClickException(f"MLflow refused the runs at {place}: {said[-1]}")
+        # Some errors end with a line that only says where to read on.
+        reason = next((line for line in reversed(said) if _ERROR.match(line)), said[-1])
+        raise click.ClickException(f"MLflow refused the runs at {place}: {reason}")
     counts: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    if counts.get("refused"):
+        click.echo("\n".join(said[-_SHOWN:]), err=True)
     return counts
 
 

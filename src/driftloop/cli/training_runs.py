@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any, TypeVar, cast
 
-from driftloop.aws.hosting import SageMakerHosting
+from botocore.exceptions import ClientError
+
+from driftloop.aws.hosting import SageMakerHosting, is_missing
 from driftloop.aws.objects import parse_uri
 from driftloop.cli.cloud import Cloud
 from driftloop.cli.lineage import DataSet, data_set
+from driftloop.cli.words import stamp
 from driftloop.data.manifests import MANIFEST
 from driftloop.ports import Model, NotFoundError, Package
 from driftloop.retraining.episode import Episode
@@ -28,6 +30,7 @@ _PARAMETERS = ("window", "holdout", "half_life", "script", "seed")
 """Of ``training`` in the model file."""
 
 Json = dict[str, Any]
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class _Known:
     """By the ARN of their execution."""
     packages: Mapping[str, Package]
     """By the id of the execution that registered them."""
+    sagemaker: Any
     champion: str
     """ARN of the version that serves."""
 
@@ -55,14 +59,16 @@ def training_runs(cloud: Cloud, model: Model) -> list[Json]:
         for execution in page["PipelineExecutionSummaries"]
     ]
     champion = cloud.ledger.champion(model.name)
+    cloud.bucket("curated")  # asks who the caller is, once and before there are threads
     known = _Known(
         {one.pipeline_execution_arn: one for one in cloud.ledger.episodes(model.name, _EVER)},
         _packages(cloud, model),
+        cloud.client("sagemaker"),
         champion.package_arn if champion else "",
     )
     with ThreadPoolExecutor(_THREADS) as pool:
-        runs = list(pool.map(lambda summary: _run(cloud, model, known, summary), found))
-    return sorted(runs, key=lambda run: (run["start"], run["execution"]))
+        runs = list(pool.map(lambda summary: _if_there(lambda: _run(cloud, model, known, summary)), found))
+    return sorted((run for run in runs if run), key=lambda run: (run["start"], run["execution"]))
 
 
 def _packages(cloud: Cloud, model: Model) -> dict[str, Package]:
@@ -70,7 +76,9 @@ def _packages(cloud: Cloud, model: Model) -> dict[str, Package]:
     pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=model.resources.group)
     arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
     with ThreadPoolExecutor(_THREADS) as pool:
-        packages = list(pool.map(SageMakerHosting(client).package, arns))
+        hosting = SageMakerHosting(client)
+        found = list(pool.map(lambda arn: _if_there(lambda: hosting.package(arn)), arns))
+    packages = [package for package in found if package]
     # s3://<bucket>/evaluations/<model>/<execution>/evaluation.json
     places = {package.properties.get("evaluation_uri", ""): package for package in packages}
     return {uri.split("/")[5]: package for uri, package in places.items() if uri.count("/") >= 5}
@@ -79,24 +87,25 @@ def _packages(cloud: Cloud, model: Model) -> dict[str, Package]:
 def _run(cloud: Cloud, model: Model, known: _Known, summary: Mapping[str, Any]) -> Json:
     arn = str(summary["PipelineExecutionArn"])
     execution = arn.rpartition("/")[2]
-    described = cloud.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
+    described = known.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     status = _STATUS.get(described["PipelineExecutionStatus"], "RUNNING")
     episode, package = known.episodes.get(arn), known.packages.get(execution)
     data = data_set(cloud, model.name, execution)
     evaluation = _evaluation(cloud, model, execution)
-    uri, members = _archive(cloud, model, execution, package)
+    # What a run was made from may still change until it has ended.
+    uri, members = ("", {}) if status == "RUNNING" else _archive(cloud, model, execution, package)
     record, spec = members.get("training.json", {}), members.get("spec.json", {})
     trigger = str(episode.trigger) if episode else "manual"
     manifest = {MANIFEST: dict(data.manifest)} if data else {}
     return {
         "execution": execution,
-        "name": f"{summary['StartTime']:%Y-%m-%d %H:%M} {trigger}" + (f", version {package.version}" if package else ""),
+        "name": f"{stamp(summary['StartTime'])} {trigger}" + (f", version {package.version}" if package else ""),
         "start": _milliseconds(summary["StartTime"]),
         "end": None if status == "RUNNING" else _milliseconds(described["LastModifiedTime"]),
         "status": status,
         "params": _params(spec, record, episode),
         "metrics": dict(_metrics(record, evaluation)),
-        "tags": _tags(model, arn, episode, package, evaluation, uri, known.champion),
+        "tags": _tags(model, described, episode, package, evaluation, uri, known.champion),
         "datasets": _datasets(model, data),
         "artifacts": manifest | members | ({"evaluation.json": evaluation} if evaluation else {}),
         "inputs": [[name, feature["type"]] for name, feature in spec.get("data", {}).get("features", {}).items()],
@@ -124,23 +133,53 @@ def _archive(cloud: Cloud, model: Model, execution: str, package: Package | None
     """URI of the archive of the version that was registered, or else of the one that was judged, and files in it."""
     bucket, prefix = cloud.bucket("artifacts"), f"models/{model.name}/{execution}/"
     archives = [key for key in cloud.objects.keys(bucket, prefix) if key.endswith("/model.tar.gz")]
+    # <job>/output/model.tar.gz; the job's name ends with the step and a random part.
+    archives.sort(key=lambda key: "-Refit-" in key)
     uri = package.model_data_url if package else f"s3://{bucket}/{archives[-1]}" if archives else ""
-    if not uri:
-        return "", {}
+    return uri, _members(cloud, uri) if uri else {}
+
+
+def _members(cloud: Cloud, uri: str) -> dict[str, Json]:
+    """The files of an archive that say what it was made from; it is read no further than needed."""
+    found: dict[str, Json] = {}
     try:
-        content = cloud.objects.read(*parse_uri(uri))
+        stream = cast("IO[bytes]", _Stream(cloud.objects.blocks(*parse_uri(uri))))
+        with tarfile.open(fileobj=stream, mode="r|gz") as archive:
+            for member in archive:
+                name = member.name.removeprefix("./")
+                file = archive.extractfile(member) if name in _MEMBERS else None
+                if file is not None:
+                    found[name] = json.loads(file.read())
+                if len(found) == len(_MEMBERS):
+                    break
+    except (NotFoundError, tarfile.TarError, EOFError, OSError, ValueError):
+        return found  # deleted, or not the archive of a version
+    return found
+
+
+class _Stream:
+    """Blocks as a file that can only be read on."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._rest = blocks, b""
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes; none at the end."""
+        if not self._rest:
+            self._rest = next(self._blocks, b"")
+        block, self._rest = self._rest[:size], self._rest[size:]
+        return block
+
+
+def _if_there(look: Callable[[], _Found]) -> _Found | None:
+    try:
+        return look()
     except NotFoundError:
-        return uri, {}
-    return uri, dict(_members(content))
-
-
-def _members(content: bytes) -> Iterator[tuple[str, Json]]:
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        for member in archive:
-            name = member.name.removeprefix("./")
-            file = archive.extractfile(member) if name in _MEMBERS else None
-            if file is not None:
-                yield name, json.loads(file.read())
+        return None
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 def _params(spec: Json, record: Json, episode: Episode | None) -> dict[str, str]:
@@ -169,12 +208,19 @@ def _metrics(record: Json, evaluation: Json) -> Iterator[tuple[str, float]]:
 
 
 def _tags(
-    model: Model, arn: str, episode: Episode | None, package: Package | None, evaluation: Json, uri: str, champion: str
+    model: Model,
+    described: Json,
+    episode: Episode | None,
+    package: Package | None,
+    evaluation: Json,
+    uri: str,
+    champion: str,
 ) -> dict[str, str]:
     gate = evaluation.get("gate", {})
     found = {
         "model": model.name,
-        "execution_arn": arn,
+        "execution_arn": described["PipelineExecutionArn"],
+        "failure": described.get("FailureReason"),
         "model_archive": uri,
         "gate.decision": gate.get("decision"),
         "gate.reason": gate.get("reason"),

@@ -68,22 +68,13 @@ class Faults:
     """(kind, place) of faults that strike the next time, whatever the rates."""
     _passed: Counter[str] = field(default_factory=Counter)
 
-    def __post_init__(self) -> None:
-        self._any_call = sum(self.rates.get(kind, 0.0) for kind in CALL)
-
     def strikes(self, kind: str, place: str = "") -> bool:
         """True if it goes wrong here, this time."""
         return (kind in self.rates or bool(self.due)) and self._draw((kind,), f"{kind}|{place}", place) == kind
 
     def of_call(self, place: str) -> str:
         """Kind of the fault of one call; empty if all is well."""
-        if self.due:
-            return self._draw(CALL, place, place)
-        if self.engine.now >= self.until:
-            return ""
-        number = self._passed[place] = self._passed[place] + 1
-        point = share(self.seed, place, number)
-        return self._at(point, CALL, place, number) if point < self._any_call else ""
+        return self._draw(CALL, place, place)
 
     def _draw(self, kinds: tuple[str, ...], key: str, place: str) -> str:
         for kind in kinds if self.due else ():
@@ -93,10 +84,7 @@ class Faults:
         if self.engine.now >= self.until:
             return ""
         number = self._passed[key] = self._passed[key] + 1
-        return self._at(share(self.seed, key, number), kinds, place, number)
-
-    def _at(self, point: float, kinds: tuple[str, ...], place: str, number: int) -> str:
-        """The kind that holds a point of [0, 1), on which the kinds lie side by side."""
+        point = share(self.seed, key, number)
         for kind in kinds:
             point -= self.rates.get(kind, 0.0)
             if point < 0:

@@ -72,7 +72,8 @@ def _read_script(script: Path, place: str) -> str:
     try:
         if script.stat().st_size > MAX_BYTES:
             raise SpecError(f"{script}:1: larger than {MAX_BYTES} bytes; training code is one module")
-        source = script.read_text(encoding="utf-8")
+        source = script.read_text(encoding="utf-8-sig")
+        compile(source, str(script), "exec", dont_inherit=True)
         tree = ast.parse(source)
     except OSError as error:
         raise SpecError(
@@ -80,6 +81,8 @@ def _read_script(script: Path, place: str) -> str:
         ) from error
     except SyntaxError as error:
         raise SpecError(f"{script}:{error.lineno or 1}: not Python: {error.msg}") from error
+    except (MemoryError, RecursionError) as error:
+        raise SpecError(f"{script}:1: not Python: nested too deeply") from error
     except ValueError as error:
         raise SpecError(f"{script}:1: cannot be read: {error}; save it as UTF-8 text") from error
     if not any(isinstance(part, ast.FunctionDef) and part.name == "fit" for part in tree.body):

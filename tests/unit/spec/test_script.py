@@ -31,6 +31,11 @@ def test_steps_get_its_text_and_functions_do_not(tmp_path: Path) -> None:
     assert without == spec.compiled()
 
 
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
+    spec = load_model(write(tmp_path, b"\xef\xbb\xbfdef fit(): ...\n"))
+    assert spec.for_steps()["training"]["source"] == "def fit(): ...\n"
+
+
 def test_a_model_without_code_is_the_same_for_both(tmp_path: Path) -> None:
     spec = load_model(write(tmp_path, None, GOOD))
     assert spec.for_steps() == spec.compiled()
@@ -45,6 +50,8 @@ def test_a_model_without_code_is_the_same_for_both(tmp_path: Path) -> None:
         (b"class A:\n    def fit(self):\n        pass\n", "train.py:1:", "has no function `fit`"),
         (b"\xff\xfe", "train.py:1:", "save it as UTF-8 text"),
         (b"def fit():\n    x = 1\x00\n", "train.py:1:", "null bytes"),
+        (b"def fit():\n    pass\n\n\nreturn 3\n", "train.py:5:", "'return' outside function"),
+        (b"def fit():\n    pass\n\n\nx = " + b"-" * 50_000 + b"1\n", "train.py:1:", "nested too deeply"),
         (b"#" * (256 * 1024 + 1), "train.py:1:", "larger than 262144 bytes"),
     ],
 )

@@ -37,8 +37,16 @@ def fit(matrix, labels, *, weights, categorical, hyperparameters, seed):
     model.fit(np.nan_to_num(matrix[:, places]), labels, sample_weight=weights)
     return OnNumbers(places, model)
 '''
-BASE = "import numpy as np\n\n\ndef fit(matrix, labels, *, weights, categorical, hyperparameters, seed):\n"
-ANSWER = "    class A:\n        def predict_proba(self, matrix):\n            return {}\n\n    return A()\n"
+BASE = """import numpy as np
+
+
+class A:
+    def predict_proba(self, matrix):
+        return {}
+
+
+def fit(matrix, labels, *, weights, categorical, hyperparameters, seed):
+"""
 
 
 def training(source: str, **settings: Any) -> dict[str, Any]:
@@ -86,21 +94,74 @@ def test_versions_with_other_code_live_side_by_side(tmp_path: Path) -> None:
     np.testing.assert_array_equal(score(first, rows(days=2)), score(second, rows(days=2)))
 
 
+def answering(expression: str, before: str = "    pass\n") -> str:
+    """Code whose classifier answers with an expression of ``matrix``."""
+    return BASE.replace("{}", expression) + before + "    return A()\n"
+
+
+HALF = "np.full((len(matrix), 2), 0.5)"
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
         ("import numpyy\n\n\ndef fit(): ...\n", "train.py:1: ModuleNotFoundError: No module named 'numpyy'"),
-        (BASE + "    rows = matrix[0]\n    return rows['x']\n", "train.py:6: IndexError"),
-        (BASE + "    return None\n", "train.py:1: AttributeError: 'NoneType' object has no attribute 'predict_proba'"),
-        (BASE + ANSWER.format("matrix[:, 0]"), "train.py: predict_proba answered"),
-        (BASE + ANSWER.format("np.full((len(matrix), 2), np.nan)"), "answers of predict_proba are no probabilities"),
-        (BASE + ANSWER.format("np.full((len(matrix), 2), 1.5)"), "answers of predict_proba are no probabilities"),
-        (BASE + ANSWER.format("['a'] * len(matrix)"), "train.py:1: ValueError"),
+        ("import sys\n\nsys.exit(0)\n\n\ndef fit(): ...\n", "train.py:3: SystemExit: 0"),
+        (answering(HALF, "    matrix[0]['x']\n"), "train.py:10: IndexError"),
+        (answering(HALF, "    raise SystemExit(0)\n"), "train.py:10: SystemExit: 0"),
+        (answering(HALF, "    return None\n"), "AttributeError: 'NoneType' object has no attribute 'predict_proba'"),
+        (answering(HALF, "    return lambda: 0\n"), "cannot be kept: Can't"),
+        (answering("matrix[:, 0]"), "predict_proba answered"),
+        (answering("np.full((len(matrix), 2), np.nan)"), "answers of predict_proba are no probabilities"),
+        (answering("np.full((len(matrix), 2), 1.5)"), "answers of predict_proba are no probabilities"),
+        (
+            answering(f"{HALF} if len(matrix) > 1800 else np.nan * {HALF}"),
+            "answers of predict_proba are no probabilities",
+        ),
+        (answering("['a'] * len(matrix)"), "ValueError"),
     ],
 )
 def test_what_it_does_wrong_is_told_with_its_place(tmp_path: Path, source: str, reason: str) -> None:
     assert run(tmp_path, source) == 1
     assert reason in (tmp_path / "failure").read_text()
+
+
+@pytest.mark.parametrize("answers", [HALF + ".tolist()", f"__import__('pandas').DataFrame({HALF})"])
+def test_answers_may_be_a_list_or_a_table(answers: str) -> None:
+    assert score(Trainer(SCHEMA, rows(days=4), training(answering(answers))).fit_all(), rows(days=1)).max() == 0.5
+
+
+def test_a_plain_estimator_of_scikit_learn_will_do(tmp_path: Path) -> None:
+    plain = "from sklearn.linear_model import LogisticRegression\n\n\nclass A(LogisticRegression):"
+    source = BASE.replace("class A:", plain).replace("return {}", "return super().predict_proba(np.nan_to_num(matrix))")
+    assert run(tmp_path, source + "    return A().fit(np.nan_to_num(matrix), labels)\n") == 0
+    assert json.loads((tmp_path / "model" / "training.json").read_text())["metrics"]["iterations"] > 0
+
+
+def test_every_fit_gets_its_settings_as_they_are(tmp_path: Path) -> None:
+    source = answering(HALF, "    assert hyperparameters.pop('depth') == 3\n    categorical.clear()\n")
+    assert run(tmp_path, source, hyperparameters={"depth": 3}) == 0
+    assert json.loads((tmp_path / "model" / "spec.json").read_text())["training"]["hyperparameters"] == {"depth": 3}
+
+
+def test_what_a_classifier_does_to_its_input_is_its_own_affair() -> None:
+    trainer = Trainer(SCHEMA, rows(days=4), training(answering(f"(matrix.fill(0), {HALF})[1]")))
+    before = trainer.matrix.copy()
+    trainer.scores(trainer.fit_all(), trainer.matrix)
+    np.testing.assert_array_equal(trainer.matrix, before)
+
+
+def test_code_that_draws_without_the_seed_makes_the_same_version_again() -> None:
+    draws = "    found = A()\n    found.drawn = np.random.random()\n    return found\n"
+    source = answering("np.full((len(matrix), 2), self.drawn)", draws)
+    versions = [Trainer(SCHEMA, rows(days=4), training(source)).fit_all() for _ in range(2)]
+    assert versions[0].classifier.drawn == versions[1].classifier.drawn
+
+
+def test_its_functions_can_work_in_other_processes() -> None:
+    helper = "from joblib import Parallel, delayed\n\n\ndef one(number):\n    return number\n\n\nclass A:"
+    work = "    assert Parallel(n_jobs=2)(delayed(one)(number) for number in range(3)) == [0, 1, 2]\n"
+    Trainer(SCHEMA, rows(days=4), training(answering(HALF, work).replace("class A:", helper))).fit_all()
 
 
 def test_code_that_cannot_be_loaded_is_not_half_there() -> None:
@@ -112,7 +173,7 @@ def test_code_that_cannot_be_loaded_is_not_half_there() -> None:
 
 def test_it_cannot_change_the_rows_that_others_learn_from() -> None:
     table = rows(days=4)
-    greedy = BASE + "    matrix[:] = 0\n    labels[:] = 0\n" + ANSWER.format("np.full((len(matrix), 2), 0.5)")
+    greedy = answering(HALF, "    matrix[:] = 0\n    labels[:] = 0\n")
     trainer = Trainer(SCHEMA, table, training(greedy))
     before = trainer.matrix.copy()
     trainer.fit_all()
@@ -140,12 +201,8 @@ def test_what_changed_last_is_learned_sooner_with_a_half_life() -> None:
     assert losses[1] < losses[0] - 0.05
 
 
-def test_weights_reach_its_own_code(tmp_path: Path) -> None:
-    asks = (
-        BASE
-        + "    assert weights is not None and len(weights) == len(labels)\n"
-        + ANSWER.format("np.full((len(matrix), 2), 0.5)")
-    )
+def test_weights_reach_its_own_code() -> None:
+    asks = answering(HALF, "    assert weights is not None and len(weights) == len(labels)\n")
     Trainer(SCHEMA, rows(days=4), training(asks, half_life="3d")).fit_all()
-    with pytest.raises(StepError, match=r"train\.py:5: AssertionError"):
+    with pytest.raises(StepError, match=r"train\.py:10: AssertionError"):
         Trainer(SCHEMA, rows(days=4), training(asks)).fit_all()

@@ -78,18 +78,16 @@ class Trainer:
             raise StepError(f"{len(labels)} rows to learn from have one class of {self.schema.label} only")
         weights = None if self._half_life is None else recency(self._times[rows], self._half_life)
         matrix = self.matrix[rows]
-        if self._own is None:
-            return Predictor(
-                self.schema, _fit_trees(matrix, labels, weights=weights, **self._settings), self.categories
-            )
-        predictor = Predictor(
-            self.schema, self._own(matrix, labels, weights=weights, **self._settings), self.categories
-        )
-        self.scores(predictor, matrix)
+        classifier = (self._own or _fit_trees)(matrix, labels, weights=weights, **self._settings)
+        predictor = Predictor(self.schema, classifier, self.categories)
+        if self._own is not None:
+            self.scores(predictor, matrix)
         return predictor
 
     def scores(self, predictor: Predictor, matrix: Matrix) -> Matrix:
-        """Probability of label 1 of encoded rows. Raises StepError if the classifier answers anything else."""
+        """Probability of label 1 of encoded rows. Raises StepError if the model's own classifier answers anything else."""
+        if self._own is None:
+            return probabilities(predictor.classifier, matrix)
         try:
             scores = probabilities(predictor.classifier, matrix)
         except (Exception, SystemExit) as error:

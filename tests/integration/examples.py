@@ -17,9 +17,7 @@ HEADER = {
     TRAM: "ride,at,hour,full",
 }
 
-MODEL_FILES = {
-    TRAIN: """
-        name: late_train
+TRIPS = """\
         owner: ops@example.com
         task: binary_classification
         data:
@@ -28,6 +26,13 @@ MODEL_FILES = {
           label: late
           label_delay: 1h
           features: {line: category, delay: {type: number, range: [0, 100]}, cars: {type: integer, range: [1, 20]}}
+"""
+"""What the models of both whose rows are trips have in common."""
+
+MODEL_FILES = {
+    TRAIN: "        name: late_train\n"
+    + TRIPS
+    + """\
         training: {window: 16d, holdout: 4d, min_rows: 1000, hyperparameters: {max_iter: 20}}
         gate: {slices: [line]}
         serving: {count: 2}
@@ -43,16 +48,9 @@ MODEL_FILES = {
         monitoring: {smoothing: 1}
         retraining: {budget: {per_day: 50, per_month: 50}}
         """,
-    BUS: """
-        name: late_bus
-        owner: ops@example.com
-        task: binary_classification
-        data:
-          id: trip
-          time: departure
-          label: late
-          label_delay: 1h
-          features: {line: category, delay: {type: number, range: [0, 100]}, cars: {type: integer, range: [1, 20]}}
+    BUS: "        name: late_bus\n"
+    + TRIPS
+    + """\
         training: {window: 16d, holdout: 4d, script: train.py, hyperparameters: {kind: modest}}
         gate: {slices: [line]}
         serving: {count: 2, rollout: {bake: 1m}}

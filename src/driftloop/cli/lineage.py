@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+from botocore.exceptions import ClientError
 
-from driftloop.aws.hosting import SageMakerHosting
+from driftloop.aws.hosting import SageMakerHosting, is_missing
 from driftloop.aws.objects import parse_uri
 from driftloop.cli.cloud import Cloud
 from driftloop.cli.words import plain
@@ -70,7 +71,7 @@ def data_sets(cloud: Cloud, model: str) -> list[DataSet]:
 def data_set(cloud: Cloud, model: str, execution: str) -> DataSet | None:
     """The data set of one execution; None if it was deleted."""
     key = f"datasets/{model}/{execution}/manifest/{MANIFEST}"
-    return _if_there(lambda: _read(cloud, cloud.bucket("curated"), key))
+    return if_there(lambda: _read(cloud, cloud.bucket("curated"), key))
 
 
 def _read(cloud: Cloud, bucket: str, key: str) -> DataSet:
@@ -158,15 +159,20 @@ def lineage(cloud: Cloud, model: str, package_arn: str) -> Lineage:
     episode_id = package.properties.get("episode_id", "")
     return Lineage(
         package,
-        _if_there(lambda: json.loads(cloud.objects.read(*parse_uri(uri)))) if uri else None,
+        if_there(lambda: json.loads(cloud.objects.read(*parse_uri(uri)))) if uri else None,
         # evaluations/<model>/<execution>/evaluation/evaluation.json
         data_set(cloud, model, uri.split("/")[5]) if uri.count("/") >= 5 else None,
         cloud.ledger.episode(model, episode_id) if episode_id else None,
     )
 
 
-def _if_there(read: Callable[[], _Found]) -> _Found | None:
+def if_there(read: Callable[[], _Found]) -> _Found | None:
+    """What is read; None if it has been deleted."""
     try:
         return read()
     except NotFoundError:
         return None
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, cast
 
-from botocore.exceptions import ClientError
-
-from driftloop.aws.hosting import SageMakerHosting, is_missing
+from driftloop.aws.hosting import SageMakerHosting
 from driftloop.aws.objects import parse_uri
 from driftloop.cli.cloud import Cloud
-from driftloop.cli.lineage import DataSet, data_set
+from driftloop.cli.lineage import DataSet, data_set, if_there
 from driftloop.cli.words import stamp
 from driftloop.data.manifests import MANIFEST
 from driftloop.ports import Model, NotFoundError, Package
@@ -30,7 +28,6 @@ _PARAMETERS = ("window", "holdout", "half_life", "script", "seed")
 """Of ``training`` in the model file."""
 
 Json = dict[str, Any]
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def training_runs(cloud: Cloud, model: Model) -> list[Json]:
         champion.package_arn if champion else "",
     )
     with ThreadPoolExecutor(_THREADS) as pool:
-        runs = list(pool.map(lambda summary: _if_there(lambda: _run(cloud, model, known, summary)), found))
+        runs = list(pool.map(lambda summary: if_there(lambda: _run(cloud, model, known, summary)), found))
     return sorted((run for run in runs if run), key=lambda run: (run["start"], run["execution"]))
 
 
@@ -77,7 +74,7 @@ def _packages(cloud: Cloud, model: Model) -> dict[str, Package]:
     arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
     with ThreadPoolExecutor(_THREADS) as pool:
         hosting = SageMakerHosting(client)
-        found = list(pool.map(lambda arn: _if_there(lambda: hosting.package(arn)), arns))
+        found = list(pool.map(lambda arn: if_there(lambda: hosting.package(arn)), arns))
     packages = [package for package in found if package]
     # s3://<bucket>/evaluations/<model>/<execution>/evaluation.json
     places = {package.properties.get("evaluation_uri", ""): package for package in packages}
@@ -122,11 +119,8 @@ def _milliseconds(moment: datetime) -> int:
 
 def _evaluation(cloud: Cloud, model: Model, execution: str) -> Json:
     key = f"evaluations/{model.name}/{execution}/evaluation.json"
-    try:
-        evaluation: Json = json.loads(cloud.objects.read(cloud.bucket("artifacts"), key))
-    except NotFoundError:
-        return {}
-    return evaluation
+    read: Json | None = if_there(lambda: json.loads(cloud.objects.read(cloud.bucket("artifacts"), key)))
+    return read or {}
 
 
 def _archive(cloud: Cloud, model: Model, execution: str, package: Package | None) -> tuple[str, dict[str, Json]]:
@@ -169,17 +163,6 @@ class _Stream:
             self._rest = next(self._blocks, b"")
         block, self._rest = self._rest[:size], self._rest[size:]
         return block
-
-
-def _if_there(look: Callable[[], _Found]) -> _Found | None:
-    try:
-        return look()
-    except NotFoundError:
-        return None
-    except ClientError as error:
-        if is_missing(error):
-            return None
-        raise
 
 
 def _params(spec: Json, record: Json, episode: Episode | None) -> dict[str, str]:

@@ -73,8 +73,8 @@ def _read_script(script: Path, place: str) -> str:
         if script.stat().st_size > MAX_BYTES:
             raise SpecError(f"{script}:1: larger than {MAX_BYTES} bytes; training code is one module")
         source = script.read_text(encoding="utf-8-sig")
-        compile(source, str(script), "exec", dont_inherit=True)
         tree = ast.parse(source)
+        compile(tree, str(script), "exec", dont_inherit=True)  # finds what parsing does not, such as a stray return
     except OSError as error:
         raise SpecError(
             f"{place}: training.script: {script} cannot be read: {error.strerror}; put it beside the model file"

@@ -16,7 +16,7 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     model_validator,
-)  # fmt: skip
+)
 from pydantic_core import PydanticCustomError
 
 from driftloop.spec.catalog import INSTANCE_TYPES, TRAINING_IMAGES

@@ -56,7 +56,7 @@ def app(
         retain=_flag(root, "driftloop:retain"),
     )
     for spec in specs:
-        stack = ModelStack(root, spec, definition=compiled, steps=steps, compiled=_compile(spec))
+        stack = ModelStack(root, spec, definition=compiled, steps=steps, functions=functions, compiled=_compile(spec))
         stack.add_stack_dependency(platform)
     cdk.Validations.of(root).add_plugins(aws_solutions(), template_rules())
     return root

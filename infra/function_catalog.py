@@ -197,7 +197,8 @@ FUNCTIONS = (
         work=Work("deployment", deliveries=120),
         grants=(
             _ledger("GetItem", "PutItem", "DeleteItem"),
-            _sagemaker(["DescribeModelPackage"], "model-package"),
+            # A version on a serverless endpoint is taken back by the kit if it misbehaves.
+            _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
             _sagemaker(["CreateModel"], "model"),
             _sagemaker(["CreateEndpointConfig"], "endpoint-config"),
             # A failed endpoint can only be deleted before it is created again.

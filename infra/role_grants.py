@@ -86,15 +86,22 @@ class RoleGrants:
 
     def serving(self) -> list[Grant]:
         """Loads a version and writes what it was asked and answered."""
-        capture = bucket_arn(LIVE, f"capture/{self.names.base}/*")
         return [
             self._read(ARTIFACTS, "models"),
             self._list(ARTIFACTS, "models"),
-            Grant(["s3:PutObject"], [capture], "captures of the model's own endpoint"),
+            self._write_captures(),
             *_telemetry(f"Endpoints/{self.names.base}"),
             *_image(),
             Grant(["kms:Decrypt", "kms:GenerateDataKey"], [KEY]),
         ]
+
+    def predict(self, *, captures: bool) -> list[Grant]:
+        """Asks the model's own endpoint; writes captures where SageMaker does not."""
+        grants = [
+            Grant(["sagemaker:InvokeEndpoint"], [arn("sagemaker", f"endpoint/{self.names.base}")]),
+            Grant(["ssm:GetParameter"], [arn("ssm", f"parameter{self.names.parameter}")]),
+        ]
+        return [*grants, self._write_captures()] if captures else grants
 
     def profile(self) -> list[Grant]:
         """Counts captures and tables with Spark; sees no label and writes nothing that is trained on."""
@@ -139,6 +146,10 @@ class RoleGrants:
             condition={"StringLike": {"s3:prefix": [f"${{{key}}}*" for key in keys]}},
         )
         return [code, listing, *_telemetry(*_JOBS), *_image(), *_volumes()]
+
+    def _write_captures(self) -> Grant:
+        captures = bucket_arn(LIVE, f"capture/{self.names.base}/*")
+        return Grant(["s3:PutObject"], [captures], "captures of the model's own endpoint")
 
     def _read(self, kind: str, *prefixes: str) -> Grant:
         return Grant(["s3:GetObject"], self._objects(kind, prefixes), "the model's own objects")

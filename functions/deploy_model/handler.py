@@ -1,4 +1,5 @@
-"""A version was approved or rejected, in Studio, the console, by API or by the pipeline: the event decides."""
+"""A version was approved or rejected, in Studio, the console, by API or by the pipeline: the event decides. Or an alarm
+rings for one that has just been rolled out."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftloop.aws import batch, wiring
-from driftloop.aws.events import PackageStateChange, parse_body
+from driftloop.aws.events import AlarmStateChange, parse_news
 from driftloop.loop.deploy_model import Deployer
 
 logger = Logger(service="deploy_model")
@@ -16,7 +17,7 @@ logger = Logger(service="deploy_model")
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle one batch of decisions."""
+    """Handle one batch of decisions and alarms."""
     settings = wiring.settings()
     deployer = Deployer(
         wiring.models(),
@@ -29,6 +30,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
 
     def handle(record: batch.Record) -> str:
-        return deployer.decided(parse_body(PackageStateChange, record).detail.model_package_arn)
+        event = parse_news(record)
+        if isinstance(event, AlarmStateChange):
+            return deployer.rang(event.raised())
+        return deployer.decided(event.detail.model_package_arn)
 
     return batch.process(logger, event, handle)

@@ -59,6 +59,21 @@ class ModelAlarms(Construct):
                 threshold=spec.serving.max_latency.total_seconds() * 1e6,
             )
 
+        if spec.serving.has_url:
+            self._own(
+                "predict", namespace="AWS/Lambda", metric="Errors",
+                dimensions={"FunctionName": self._names.predict_function},
+            )  # fmt: skip
+        if spec.serving.mode == "serverless":
+            self._own("captures", namespace=NAMESPACE, metric=Metric.CAPTURES_LOST, dimensions={"Model": spec.name})
+
+    def _own(self, signal: str, *, namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
+        """The function that answers does not do its work; one time is enough to tell people."""
+        self._alarm(
+            signal, namespace=namespace, metric=metric, dimensions=dimensions, statistic="Sum", period=300, datapoints=1,
+            of=1,
+        )  # fmt: skip
+
     def _alarm(
         self,
         signal: str,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from constructs import Construct
 
-from driftloop.names import ModelNames
+from driftloop.names import ModelNames, rollout_signals
 from driftloop.spec import ModelSpec
 from infra.constructs.model_alarms import SIGNALS
 from infra.constructs.queue_rule import QueueRule
@@ -24,13 +27,19 @@ class ModelRules(Construct):
                 "Alarm",
                 name=f"{names.base}-retrain",
                 description=f"An alarm of {spec.name} asks for a retraining",
-                pattern={
-                    "source": ["aws.cloudwatch"],
-                    "detail-type": ["CloudWatch Alarm State Change"],
-                    "resources": [sub(arn("cloudwatch", f"alarm:{names.alarm(signal)}")) for signal in signals],
-                    "detail": {"state": {"value": ["ALARM"]}},
-                },
+                pattern=_alarm_pattern(names, signals),
                 work="retraining",
+            )
+        if spec.serving.mode == "serverless":
+            # SageMaker does not take these versions back by itself.
+            watched = rollout_signals(spec.serving.max_latency is not None)
+            QueueRule(
+                self,
+                "Misbehaves",
+                name=f"{names.base}-misbehaves",
+                description=f"An alarm rings for the version of {spec.name} that serves",
+                pattern=_alarm_pattern(names, watched),
+                work="deployment",
             )
         QueueRule(
             self,
@@ -44,3 +53,12 @@ class ModelRules(Construct):
             },
             work="deployment",
         )
+
+
+def _alarm_pattern(names: ModelNames, signals: Sequence[str]) -> dict[str, Any]:
+    return {
+        "source": ["aws.cloudwatch"],
+        "detail-type": ["CloudWatch Alarm State Change"],
+        "resources": [sub(arn("cloudwatch", f"alarm:{names.alarm(signal)}")) for signal in signals],
+        "detail": {"state": {"value": ["ALARM"]}},
+    }

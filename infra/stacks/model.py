@@ -19,6 +19,7 @@ from infra.constructs.model_entry import ModelEntry
 from infra.constructs.model_roles import ModelRoles
 from infra.constructs.model_rules import ModelRules
 from infra.constructs.model_schedules import ModelSchedules
+from infra.constructs.predict_function import PredictFunction
 from infra.constructs.profile_job import ProfileJob
 from infra.constructs.retraining_pipeline import RetrainingPipeline
 from infra.constructs.training_image import TrainingImage
@@ -30,7 +31,14 @@ class ModelStack(Stack):
     """Small, so that a hundred of them are no trouble; it refers to the platform by name only."""
 
     def __init__(
-        self, scope: Construct, spec: ModelSpec, *, definition: Mapping[str, Any], steps: Path, compiled: Path
+        self,
+        scope: Construct,
+        spec: ModelSpec,
+        *,
+        definition: Mapping[str, Any],
+        steps: Path,
+        functions: Path,
+        compiled: Path,
     ) -> None:
         names = ModelNames(spec.name)
         super().__init__(scope, names.base, description=f"driftloop: the model {spec.name}")
@@ -49,6 +57,9 @@ class ModelStack(Stack):
         )
         if spec.monitoring.spark_above is not None:
             ProfileJob(self, "Profiling", names, code=self._code, file=self._file, key_arn=self._key_arn)
+        if spec.serving.has_url:
+            functions_code = assets.Asset(self, "Functions", path=str(functions), exclude=UNPUBLISHED)
+            PredictFunction(self, "Predict", spec, code=functions_code, key_arn=self._key_arn)
         ModelAlarms(self, "Alarms", spec)
         ModelRules(self, "Rules", spec)
         ModelSchedules(self, "Schedules", spec)

@@ -26,6 +26,8 @@ class Metric:
     # Of the reconciler over all models; the dimension is ``Function``.
     MODELS_RECONCILED = "ModelsReconciled"
     MODELS_FAILED = "ModelsNotReconciled"
+    # Of the functions that answer.
+    CAPTURES_LOST = "CapturesLost"
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,19 @@ class ModelNames:
         return f"{self.base}-{purpose}-{region}"
 
     @property
+    def predict_function(self) -> str:
+        """Function that answers over HTTP, where the model file asks for one."""
+        return f"{self.base}-predict"
+
+    @property
     def parameter(self) -> str:
         """SSM parameter through which the shared functions find the model."""
         return f"{parameter_prefix()}{self.model}"
+
+
+def rollout_signals(latency: bool) -> tuple[str, ...]:
+    """The signals whose alarms tell that a new version misbehaves; ``latency`` if the model file limits it."""
+    return ("errors", "latency") if latency else ("errors",)
 
 
 def report_prefix(model: str) -> str:

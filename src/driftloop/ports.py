@@ -304,14 +304,29 @@ class EndpointState:
 
 
 @dataclass(frozen=True)
+class Instances:
+    """Machines that are there all the time; SageMaker captures what they are asked and answer."""
+
+    type: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Serverless:
+    """Machines that come when they are needed; whoever asks them has to capture."""
+
+    memory_mb: int
+    concurrency: int
+
+
+@dataclass(frozen=True)
 class ServingPlan:
     """One version as it is to be served."""
 
     name: str
     """Name of the SageMaker model and of the endpoint configuration."""
     role_arn: str
-    instance: str
-    count: int
+    on: Instances | Serverless
     capture_uri: str
     capture_percent: int
     kms_key_arn: str
@@ -329,6 +344,20 @@ class RolloutPlan:
     """Those that stop it."""
     linear: bool = False
     """Whether all steps are as large as the first one, instead of the second one being the last."""
+    guarded: bool = True
+    """Whether SageMaker bakes the new fleet and goes back by itself, which it does on instances only."""
+
+
+class Endpoints(Protocol):
+    """What answers."""
+
+    def ask(self, endpoint: str, rows: bytes, inference_id: str) -> bytes:
+        """The answer to rows of CSV, one probability a line.
+
+        Raises RetryableError while the endpoint cannot take the request, NotFoundError if there is none and TerminalError
+        if the version fails on it.
+        """
+        ...
 
 
 class Decisions(Protocol):

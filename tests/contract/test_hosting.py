@@ -21,10 +21,12 @@ from driftloop.aws.removal import EndpointRemoval
 from driftloop.ports import (
     EndpointState,
     Hosting,
+    Instances,
     NotFoundError,
     Package,
     RetryableError,
     RolloutPlan,
+    Serverless,
     ServingPlan,
     TerminalError,
 )
@@ -36,7 +38,10 @@ from tests.contract.twin.work import archive
 from tests.fakes import examples as ex
 
 CONFIG = f"{ex.BASE}-v1"
-PLAN = ServingPlan(CONFIG, ex.ROLE, "ml.m5.large", 1, "s3://live-bucket/capture", 100, "arn:aws:kms:x:1:key/1")
+PLAN = ServingPlan(
+    CONFIG, ex.ROLE, Instances("ml.m5.large", 1), "s3://live-bucket/capture", 100, "arn:aws:kms:x:1:key/1"
+)
+SERVERLESS = replace(PLAN, on=Serverless(2048, 5))
 
 
 def register(sagemaker: Any, package: Package, group: str = ex.BASE) -> str:
@@ -124,6 +129,16 @@ class TestHosting:
         state = _settled(hosting, kind)
         assert (state.config, state.failure) == (CONFIG, "")
 
+    def test_a_serverless_endpoint_is_created_and_updated(self, hosted: Hosted, kind: str) -> None:
+        hosting, package = hosted
+        hosting.prepare(package, SERVERLESS)
+        hosting.create(ex.BASE, CONFIG)
+        assert _settled(hosting, kind).failure == ""
+        if kind == "twin":
+            hosting.prepare(package, replace(SERVERLESS, name=f"{CONFIG}0"))
+            hosting.update(ex.BASE, f"{CONFIG}0", RolloutPlan(100, 0, (), guarded=False))
+            until(lambda: hosting.endpoint(ex.BASE) and _settled(hosting, kind).config == f"{CONFIG}0", 60)
+
     def test_an_endpoint_without_configuration_has_to_wait(self, hosted: Hosted) -> None:
         with pytest.raises(RetryableError):
             hosted[0].create(ex.BASE, CONFIG)
@@ -168,6 +183,17 @@ def test_what_is_created_is_encrypted_and_captured(aws: Callable[[str], Any], pa
     assert capture["DestinationS3Uri"] == "s3://live-bucket/capture"
     assert [option["CaptureMode"] for option in capture["CaptureOptions"]] == ["Input", "Output"]
     assert capture["CaptureContentTypeHeader"] == {"CsvContentTypes": ["text/csv"]}
+
+
+def test_nothing_captures_and_nothing_is_stored_without_instances(aws: Callable[[str], Any], package: Package) -> None:
+    sagemaker = aws("sagemaker")
+    SageMakerHosting(sagemaker).prepare(package, SERVERLESS)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=CONFIG)
+    variant = config["ProductionVariants"][0]
+    assert variant["ServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    assert not {"InstanceType", "InitialInstanceCount"} & variant.keys()
+    assert not config.get("KmsKeyId")
+    assert not config["DataCaptureConfig"]
 
 
 def _stubbed(operation: str, expected: dict[str, Any] | None = None, error: str = "", message: str = "") -> Any:
@@ -224,6 +250,12 @@ def test_the_way_back_is_guarded_by_no_alarm() -> None:
         "EndpointName": ex.BASE, "EndpointConfigName": CONFIG, "DeploymentConfig": {"BlueGreenUpdatePolicy": policy},
     }  # fmt: skip
     SageMakerHosting(_stubbed("update_endpoint", expected)).update(ex.BASE, CONFIG, RolloutPlan(100, 0, ()))
+
+
+def test_guardrails_are_for_instances_only() -> None:
+    expected = {"EndpointName": ex.BASE, "EndpointConfigName": CONFIG}
+    plan = RolloutPlan(100, 0, (), guarded=False)
+    SageMakerHosting(_stubbed("update_endpoint", expected)).update(ex.BASE, CONFIG, plan)
 
 
 @BOTH

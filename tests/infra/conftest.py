@@ -24,9 +24,23 @@ data:
   label_delay: 2d
   features: {amount: number, country: category}
 training: {instance: ml.c5.xlarge, max_runtime: 2h}
-serving: {max_latency: 2s}
+serving: {max_latency: 2s, http: true}
 monitoring: {window: 6h, datapoints: 2, of: 4}
 retraining: {on: [quality, schedule], every: 14d}
+"""
+
+
+WALK_IN = """\
+name: walk_in
+owner: risk@example.com
+task: binary_classification
+data:
+  id: visit
+  time: came_at
+  label: buys
+  label_delay: 1h
+  features: {age: number}
+serving: {mode: serverless, max_latency: 3s}
 """
 
 
@@ -63,10 +77,11 @@ def flights(assembly: Path) -> Template:
 
 @pytest.fixture(scope="session")
 def two_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the repository's model and another one that differs in everything that templates depend on."""
+    """A folder with the repository's model and others that differ in everything that templates depend on."""
     folder = tmp_path_factory.mktemp("models")
     (spec,) = find_models(models)
-    for name, text in ((spec.name, (models / spec.name / "model.yaml").read_text()), ("card_fraud", HOURLY)):
+    flights = (models / spec.name / "model.yaml").read_text()
+    for name, text in ((spec.name, flights), ("card_fraud", HOURLY), ("walk_in", WALK_IN)):
         (folder / name).mkdir()
         (folder / name / "model.yaml").write_text(text)
     return folder
@@ -74,7 +89,7 @@ def two_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def disposable(two_models: Path, built: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models, on a platform whose data go with it."""
+    """Their models, on a platform whose data go with it."""
     folder = tmp_path_factory.mktemp("disposable")
     app(two_models, {**HOST, "driftloop:retain": "false"}, outdir=folder).synth()
     return folder
@@ -83,3 +98,8 @@ def disposable(two_models: Path, built: None, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def fraud(disposable: Path) -> Template:
     return Template.load(disposable, "driftloop-card-fraud")
+
+
+@pytest.fixture(scope="session")
+def walk_in(disposable: Path) -> Template:
+    return Template.load(disposable, "driftloop-walk-in")

@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
-    """Deployed by ``driftloop deploy`` with two models of its own."""
+    """Deployed by ``driftloop deploy`` with models of its own."""
     place = tmp_path_factory.mktemp("twins")
     models = write_models(tmp_path_factory.mktemp("models"))
     with pytest.MonkeyPatch.context() as patch:

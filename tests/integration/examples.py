@@ -1,4 +1,4 @@
-"""Three small models and their rows; the third brings training code that can make any kind of version."""
+"""Small models and their rows; the bus brings training code that can make any kind of version, the ferry has no instances."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import numpy as np
 
-TRAIN, TRAM, BUS = "late_train", "full_tram", "late_bus"
+TRAIN, TRAM, BUS, FERRY = "late_train", "full_tram", "late_bus", "late_ferry"
 BEGIN = datetime(2026, 3, 22, 6, tzinfo=UTC)
 """When the twin's clock starts; history ends at the midnight before."""
 DAYS, PER_DAY = 20, 150
@@ -56,6 +56,13 @@ MODEL_FILES = {
         serving: {count: 2, rollout: {bake: 1m}}
         monitoring: {min_rows: 20, smoothing: 1}
         retraining: {give_up_after: 20, budget: {per_day: 50, per_month: 50}}
+        """,
+    FERRY: "        name: late_ferry\n"
+    + TRIPS
+    + """\
+        training: {window: 16d, holdout: 4d, hyperparameters: {max_iter: 10}}
+        serving: {mode: serverless, memory: 1GB, rollout: {bake: 10m}}
+        monitoring: {min_rows: 20, smoothing: 1}
         """,
 }
 

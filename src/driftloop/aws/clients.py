@@ -10,7 +10,6 @@ import boto3
 from botocore.config import Config
 
 _CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5},
     connect_timeout=3,
     read_timeout=20,
     # Checksums are TLS's job here; computing them for every small shard costs more than sending it.
@@ -20,9 +19,10 @@ _CONFIG = Config(
 
 
 @cache
-def client(service: str) -> Any:
-    """The process's client for one service."""
-    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+def client(service: str, attempts: int = 5) -> Any:
+    """The process's client for one service, which makes a call this often at most."""
+    config = _CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": attempts}))
+    return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 
 class SystemClock:

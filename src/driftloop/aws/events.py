@@ -12,11 +12,13 @@ from pydantic.alias_generators import to_camel, to_pascal
 
 from driftloop.loop.sources import Source
 from driftloop.names import model_of_endpoint
-from driftloop.ports import TerminalError
+from driftloop.ports import RaisedAlarm, TerminalError
 from driftloop.retraining.decision import ALARMS
 from driftloop.retraining.episode import Request, Trigger, alarm_cause
 
 Event = TypeVar("Event", bound=BaseModel)
+ALARM_CHANGED = "CloudWatch Alarm State Change"
+"""``detail-type`` of CloudWatch's event."""
 
 
 class _Camel(BaseModel):
@@ -25,6 +27,10 @@ class _Camel(BaseModel):
 
 class _Pascal(BaseModel):
     model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
+
+
+class _Kind(BaseModel):
+    kind: str = Field("", alias="detail-type")
 
 
 class _AlarmState(_Camel):
@@ -54,6 +60,10 @@ class AlarmStateChange(BaseModel):
         cause = alarm_cause(self.detail.alarm_name, state.timestamp)
         by = f"alarm {self.detail.alarm_name}"
         return Request(model_of_endpoint(base), Trigger(signal), cause, state.reason, state.timestamp, by)
+
+    def raised(self) -> RaisedAlarm:
+        """The alarm that rings."""
+        return RaisedAlarm(self.detail.alarm_name, self.detail.state.timestamp, self.detail.state.reason)
 
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$", max_length=64)]
@@ -133,7 +143,7 @@ def parse_request(record: Mapping[str, Any]) -> Request | None:
         body = json.loads(record["body"])
         _refuse_foreign(record, body)
         match body.get("detail-type"):
-            case "CloudWatch Alarm State Change":
+            case kind if kind == ALARM_CHANGED:
                 return AlarmStateChange.model_validate(body).request()
             case "Retraining Requested":
                 return RetrainingRequested.model_validate(body).request()
@@ -161,6 +171,12 @@ def parse_body(event: type[Event], record: Mapping[str, Any]) -> Event:
         return event.model_validate_json(record["body"])
     except ValidationError as error:
         raise TerminalError(f"not a {event.__name__}: {error}") from error
+
+
+def parse_news(record: Mapping[str, Any]) -> PackageStateChange | AlarmStateChange:
+    """What an SQS record tells of a version: what was decided about it, or that an alarm rings. Raises TerminalError."""
+    alarm = parse_body(_Kind, record).kind == ALARM_CHANGED
+    return parse_body(AlarmStateChange, record) if alarm else parse_body(PackageStateChange, record)
 
 
 def parse_sources(record: Mapping[str, Any]) -> list[Source]:

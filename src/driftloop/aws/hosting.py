@@ -13,6 +13,7 @@ from driftloop.ports import (
     Package,
     RetryableError,
     RolloutPlan,
+    Serverless,
     ServingPlan,
     TerminalError,
 )
@@ -115,7 +116,7 @@ class SageMakerHosting:
             self._sagemaker.update_endpoint,
             EndpointName=endpoint,
             EndpointConfigName=config,
-            DeploymentConfig=_deployment_config(plan),
+            **({"DeploymentConfig": _deployment_config(plan)} if plan.guarded else {}),
         )
 
     def remove(self, endpoint: str) -> None:
@@ -165,18 +166,16 @@ class SageMakerHosting:
 
 
 def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
+    variant = {"VariantName": VARIANT, "ModelName": plan.name}
+    if isinstance(plan.on, Serverless):
+        # It has no volume that a key could be for, and SageMaker captures nothing of it.
+        size = {"MemorySizeInMB": plan.on.memory_mb, "MaxConcurrency": plan.on.concurrency}
+        return {"EndpointConfigName": plan.name, "ProductionVariants": [{**variant, "ServerlessConfig": size}]}
+    fleet = {"InstanceType": plan.on.type, "InitialInstanceCount": plan.on.count, "InitialVariantWeight": 1.0}
     return {
         "EndpointConfigName": plan.name,
         "KmsKeyId": plan.kms_key_arn,
-        "ProductionVariants": [
-            {
-                "VariantName": VARIANT,
-                "ModelName": plan.name,
-                "InstanceType": plan.instance,
-                "InitialInstanceCount": plan.count,
-                "InitialVariantWeight": 1.0,
-            }
-        ],
+        "ProductionVariants": [{**variant, **fleet}],
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": plan.capture_percent,

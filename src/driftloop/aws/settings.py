@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Settings(BaseModel):
-    """Environment variables of every function."""
-
+class _Environment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the environment. Raises pydantic.ValidationError that names what is missing."""
+        return cls.model_validate({name: environment.get(name.upper()) for name in cls.model_fields})
+
+
+class Settings(_Environment):
+    """Environment variables of every shared function."""
 
     live_bucket: str = Field(min_length=3)
     curated_bucket: str = Field(min_length=3)
@@ -20,7 +28,11 @@ class Settings(BaseModel):
     topic_arn: str = Field(min_length=20)
     kms_key_arn: str = Field(min_length=20)
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the environment. Raises pydantic.ValidationError that names what is missing."""
-        return cls.model_validate({name: environment.get(name.upper()) for name in cls.model_fields})
+
+class PredictSettings(_Environment):
+    """Environment variables of the function that answers for one model."""
+
+    model: str = Field(min_length=2)
+    live_bucket: str = Field(min_length=3)
+    revision: str = Field(min_length=1)
+    """Hash of the model file: a change of it is a change of the function, whose processes then start anew."""

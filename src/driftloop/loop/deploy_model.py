@@ -3,10 +3,13 @@ waits for it, and if it serves, go back to the version before."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from driftloop.loop.announce import Announcer
+from driftloop.loop.bake import bakes_by_itself, misbehaviour, watched_alarms
 from driftloop.names import ModelNames, model_of_endpoint
 from driftloop.ports import (
     Champion,
@@ -14,13 +17,16 @@ from driftloop.ports import (
     Deployment,
     EndpointState,
     Hosting,
+    Instances,
     Ledger,
     Model,
     Models,
     NotFoundError,
     Package,
+    RaisedAlarm,
     RetryableError,
     RolloutPlan,
+    Serverless,
     ServingPlan,
     TerminalError,
 )
@@ -30,8 +36,6 @@ _AT_WORK = timedelta(minutes=2)
 """For how long whoever recorded a rollout may still be about to tell the endpoint: longer than the function may run."""
 _LOOKS = 3
 """The pipeline's end and the approval of what it registered come at the same time: whoever loses looks again at once."""
-_AT_ONCE = RolloutPlan(100, 0, ())
-"""The way back: the alarms that ring for the version that serves now must not stop it."""
 _UNDECIDED = (Status.STARTED, Status.CANDIDATE, Status.APPROVED)
 """Statuses in which a decision about the version still counts."""
 
@@ -73,6 +77,23 @@ class Deployer:
         if running and running.package_arn == package_arn and _was_told(running, state):
             return self._told_before(model.name, running)
         return self._roll_out(model, package, running, self._ready(model, package, state))
+
+    def rang(self, alarm: RaisedAlarm) -> str:
+        """Take a version back that misbehaves while it bakes, where SageMaker does not; says what was done.
+
+        The registry's event about the rejection then brings the version before. Raises RetryableError while the rollout
+        has not been confirmed.
+        """
+        model = self.models.get(model_of_endpoint(alarm.name.rpartition("-")[0]))
+        latest = self.ledger.deployment(model.name)
+        if latest and latest.is_open and not bakes_by_itself(model):
+            raise RetryableError(f"version {latest.version} is on its way; {alarm.name} is looked at after that")
+        champion = self.ledger.champion(model.name)
+        reason = misbehaviour(model, champion, latest, [alarm])
+        if not reason or champion is None:
+            return f"{alarm.name} rings and no version that may still be taken back serves: nothing to do"
+        self.hosting.reject(champion.package_arn, reason)
+        return reason
 
     def _rejected(self, package: Package) -> str:
         """End the version's episode if it waits for a decision, so that others may start.
@@ -184,7 +205,7 @@ class Deployer:
         if state is None:
             self.hosting.create(endpoint, config)
         else:
-            self.hosting.update(endpoint, config, _AT_ONCE if instead_of else _rollout(model))
+            self.hosting.update(endpoint, config, _rollout(model, back=bool(instead_of)))
         # Only now may an InService endpoint on another configuration be taken for a rollback.
         self.ledger.set_deployment(model.name, replace(deployment, phase="updating"), deployment)
         return f"version {package.version} is being rolled out to {endpoint}"
@@ -244,8 +265,7 @@ class Deployer:
         return ServingPlan(
             name=config,
             role_arn=model.resources.serving_role_arn,
-            instance=serving["instance"],
-            count=serving["count"],
+            on=_machines(serving),
             capture_uri=f"s3://{self.live_bucket}/capture",
             capture_percent=round(serving["capture"] * 100),
             kms_key_arn=self.kms_key_arn,
@@ -270,11 +290,21 @@ def _was_told(running: Deployment, state: EndpointState | None) -> bool:
     return state is not None and state.modified != running.endpoint_modified
 
 
-def _rollout(model: Model) -> RolloutPlan:
-    rollout = model.spec["serving"]["rollout"]
+def _machines(serving: Mapping[str, Any]) -> Instances | Serverless:
+    if serving["mode"] == "serverless":
+        return Serverless(int(serving["memory"].removesuffix("GB")) * 1024, serving["concurrency"])
+    return Instances(serving["instance"], serving["count"])
+
+
+def _rollout(model: Model, *, back: bool) -> RolloutPlan:
     serving = model.spec["serving"]
-    watched = ["errors", *(["latency"] if serving["max_latency"] else [])]
-    alarms = tuple(ModelNames(model.name).alarm(signal) for signal in watched)
+    rollout = serving["rollout"]
+    if not bakes_by_itself(model):
+        return RolloutPlan(100, 0, (), guarded=False)
+    if back:
+        # The alarms that ring for the version that serves now must not stop it.
+        return RolloutPlan(100, 0, ())
+    alarms = watched_alarms(model)
     # With one instance there is no share of the fleet to try first: all at once, still watched while it bakes.
     if rollout["strategy"] == "all_at_once" or serving["count"] == 1:
         return RolloutPlan(100, rollout["bake"], alarms)

@@ -13,6 +13,7 @@ from itertools import takewhile
 
 from driftloop.data.windows import iso
 from driftloop.loop.announce import ASKS_A_PERSON
+from driftloop.loop.bake import bakes_by_itself, misbehaviour, watched_alarms
 from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.deploy_model import version_before
 from driftloop.loop.start_retraining import Starter
@@ -104,6 +105,8 @@ class Reconciler:
             return told if patient else self._resume(model, work.episode) or told
         if work.deployment is not None:
             return told
+        if not bakes_by_itself(model) and (taken_back := self._misbehaving(model, raised, now)):
+            return taken_back
         policy = Policy.from_spec(model.spec)
         # The other alarms, on failing endpoints and dead letters, are for people.
         names = {trigger: ModelNames(model.name).alarm(trigger) for trigger in (Trigger.DRIFT, Trigger.QUALITY)}
@@ -111,6 +114,17 @@ class Reconciler:
         if standing or policy.on & {Trigger.DATA, Trigger.CODE}:
             return self._ask(model, policy, standing, now)
         return ""
+
+    def _misbehaving(self, model: Model, raised: Mapping[str, RaisedAlarm], now: datetime) -> str:
+        """Do what the event of an alarm would have done that rang while a version baked and rings on."""
+        mine = (raised[name] for name in watched_alarms(model) if name in raised)
+        old = [alarm for alarm in mine if now - alarm.since >= PATIENCE]
+        ledger = self.starter.ledger
+        champion = ledger.champion(model.name) if old else None
+        reason = misbehaviour(model, champion, ledger.deployment(model.name), old) if champion else ""
+        if reason and champion:
+            self.confirmer.hosting.reject(champion.package_arn, reason)
+        return reason
 
     def _withdrawn(self, model: Model) -> str:
         """Say again that the version that serves was rejected, if there is a way back from it."""

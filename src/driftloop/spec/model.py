@@ -228,14 +228,40 @@ class Rollout(_Part):
 class Serving(_Part):
     """How predictions are served."""
 
-    mode: Literal["realtime"] = "realtime"
-    instance: Instance = "ml.m5.large"
-    count: int = Field(1, ge=1, le=100)
+    mode: Literal["realtime", "serverless"] = Field(
+        "realtime", description="On instances of your own, or on none while nobody asks."
+    )
+    instance: Instance = Field("ml.m5.large", description="Of mode realtime.")
+    count: int = Field(1, ge=1, le=100, description="Instances, of mode realtime.")
+    memory: Literal["1GB", "2GB", "3GB", "4GB", "5GB", "6GB"] = Field("2GB", description="Of mode serverless.")
+    concurrency: int = Field(5, ge=1, le=200, description="Requests at a time that are answered, of mode serverless.")
+    http: bool = Field(
+        False, description="A URL that takes JSON and CSV, signed with IAM; mode serverless always has it."
+    )
     capture: Percent = Field(1.0, description="Share of requests that is captured for monitoring.")
     max_latency: Length | None = Field(
         None, description="Average time to an answer, whole seconds, above which an alarm rings and rollouts go back."
     )
     rollout: Rollout = Rollout()
+
+    @property
+    def has_url(self) -> bool:
+        """True if predictions can be asked for over HTTP."""
+        return self.http or self.mode == "serverless"
+
+    @model_validator(mode="after")
+    def _settings_fit_the_mode(self) -> Serving:
+        other = {"realtime": ("memory", "concurrency"), "serverless": ("instance", "count")}[self.mode]
+        for name in other:
+            if name in self.model_fields_set:
+                raise _fault((name,), f"mode {self.mode} has no {name}; remove it, or choose the other mode")
+        chosen = self.rollout.model_fields_set & {"strategy", "canary", "step"}
+        if self.mode == "serverless" and chosen and self.rollout.strategy != "all_at_once":
+            raise _fault(
+                ("rollout", min(chosen)),
+                "SageMaker moves the traffic of mode serverless all at once; remove it, or write strategy: all_at_once",
+            )
+        return self
 
 
 class Monitoring(_Part):

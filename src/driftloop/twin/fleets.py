@@ -30,6 +30,8 @@ class Version:
     capture: Mapping[str, Any]
     role_arn: str
     container: Mapping[str, Any]
+    concurrency: int = 0
+    """Requests at a time that it takes; 0 for as many as there are."""
 
 
 class Fleet:
@@ -40,7 +42,7 @@ class Fleet:
         self._launch, self._activity = launch, activity
         self._lock = threading.Lock()
         self._server: ModelServer | None = None
-        self._deaths = 0
+        self._deaths = self._asked = 0
         self._over = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,7 +73,15 @@ class Fleet:
             given_up = self._deaths > RESTARTS
             reason = f"died {self._deaths} times in a row" if given_up else "is being started again"
             raise ApiError("ServiceUnavailable", f"the container {reason}", 503)
-        reply = server.invoke(content_type, accept, body)
+        with self._lock:
+            if 0 < self.version.concurrency <= self._asked:
+                raise ApiError("ThrottlingException", f"{self._asked} requests at a time are its limit", 429)
+            self._asked += 1
+        try:
+            reply = server.invoke(content_type, accept, body)
+        finally:
+            with self._lock:
+                self._asked -= 1
         self._deaths = 0
         return reply
 

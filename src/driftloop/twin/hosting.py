@@ -104,7 +104,9 @@ class Hosting:
         """Start a blue/green update. Raises ApiError."""
         only("UpdateEndpoint", request, {"EndpointName", "EndpointConfigName", "DeploymentConfig"})
         endpoint, config = self.get(request["EndpointName"]), request["EndpointConfigName"]
-        self._described(config)
+        variant, _ = self._described(config)
+        if "ServerlessConfig" in variant and request.get("DeploymentConfig"):
+            raise invalid("A DeploymentConfig is for endpoints on instances; a serverless one is updated all at once.")
         plan = plan_of(request.get("DeploymentConfig", {}))
         with WHOLE:
             if endpoint.status not in ("InService", "Failed"):
@@ -146,8 +148,9 @@ class Hosting:
         begun = time.perf_counter()
         try:
             reply = fleet.invoke(content_type, accept, body)
-        except ApiError:
-            self._count(endpoint, fleet, "Invocation5XXErrors")
+        except ApiError as error:
+            if error.status >= 500:
+                self._count(endpoint, fleet, "Invocation5XXErrors")
             raise
         self._count(endpoint, fleet, "Invocations")
         self._count(endpoint, fleet, "ModelLatency", (time.perf_counter() - begun) * 1e6)
@@ -215,9 +218,16 @@ class Hosting:
         """The only variant of an endpoint configuration, and its data capture."""
         described = self._world.describe("DescribeEndpointConfig", {"EndpointConfigName": config})
         variants = described["ProductionVariants"]
-        if len(variants) != 1 or "ServerlessConfig" in variants[0]:
-            raise unsupported(f"endpoint configuration {config}: exactly one variant on instances")
-        return variants[0], described.get("DataCaptureConfig") or {}
+        if len(variants) != 1:
+            raise unsupported(f"endpoint configuration {config}: exactly one variant")
+        capture = described.get("DataCaptureConfig") or {}
+        if "ServerlessConfig" in variants[0]:
+            only("ServerlessConfig", variants[0]["ServerlessConfig"], {"MemorySizeInMB", "MaxConcurrency"})
+            if capture or "InstanceType" in variants[0]:
+                raise invalid(
+                    f"Endpoint configuration {config}: a serverless variant has no instances and no data capture."
+                )
+        return variants[0], capture
 
     def _create(self, endpoint: Endpoint) -> None:
         fleet, failure = None, ""
@@ -234,7 +244,8 @@ class Hosting:
         variant, capture = self._described(config)
         model = self._world.describe("DescribeModel", {"ModelName": variant["ModelName"]})
         version = Version(
-            config, variant["VariantName"], capture, model["ExecutionRoleArn"], model["PrimaryContainer"]
+            config, variant["VariantName"], capture, model["ExecutionRoleArn"], model["PrimaryContainer"],
+            variant.get("ServerlessConfig", {}).get("MaxConcurrency", 0),
         )  # fmt: skip
         fleet = Fleet(version, self._launch, self._world.activity)
         fleet.start()

@@ -6,9 +6,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from .cloud import IMAGE, Cloud, allow, code_of, message_of, until
 from .test_events import rule
@@ -16,6 +19,7 @@ from .work import archive
 
 INFERENCE = """
 import os
+import time
 from pathlib import Path
 print("imported")
 def model_fn(model_dir):
@@ -29,6 +33,8 @@ def input_fn(body, content_type):
 def predict_fn(text, model):
     if text == "poison":
         raise ValueError("poison")
+    if text == "slow":
+        time.sleep(1)
     if text == "die":
         os._exit(1)
     if text == "chatter":
@@ -48,7 +54,10 @@ def output_fn(answer, accept):
 class Endpoint:
     """An endpoint and the versions that it has served."""
 
-    def __init__(self, cloud: Cloud, word: str = "one", percent: int = 100) -> None:
+    def __init__(
+        self, cloud: Cloud, word: str = "one", percent: int = 100, serverless: dict[str, int] | None = None
+    ) -> None:
+        self._serverless = serverless
         self.cloud, self.name, self.bucket, self._percent = cloud, cloud.name("endpoint"), cloud.bucket(), percent
         self.client = cloud.client("sagemaker")
         resources = [f"arn:aws:s3:::{self.bucket}", f"arn:aws:s3:::{self.bucket}/*"]
@@ -56,7 +65,7 @@ class Endpoint:
         self.client.create_endpoint(EndpointName=self.name, EndpointConfigName=self.config(word))
         self.wait()
 
-    def config(self, word: str) -> str:
+    def config(self, word: str, more: dict[str, Any] | None = None) -> str:
         name = self.cloud.name("version")
         data = archive(INFERENCE, **{"word.txt": word})
         self.cloud.client("s3").put_object(Bucket=self.bucket, Key=f"{name}.tar.gz", Body=data)
@@ -66,6 +75,13 @@ class Endpoint:
         }  # fmt: skip
         self.client.create_model(ModelName=name, ExecutionRoleArn=self.role, PrimaryContainer=container)
         variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        if self._serverless:
+            rest = {**(more or {})}
+            capture = rest.pop("capture", False)
+            variant = {"VariantName": "v", "ModelName": name, "ServerlessConfig": self._serverless, **rest}
+            if not capture:
+                self.client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+                return name
         self.client.create_endpoint_config(
             EndpointConfigName=name,
             ProductionVariants=[variant],
@@ -344,3 +360,41 @@ def test_names_are_unique(endpoint: Endpoint) -> None:
     assert "Could not find" in message_of(
         lambda: endpoint.client.create_endpoint(EndpointName="e", EndpointConfigName="absent")
     )
+
+
+@pytest.fixture(scope="module")
+def serverless(cloud: Cloud) -> Endpoint:
+    """An endpoint without instances that answers two requests at a time."""
+    return Endpoint(cloud, serverless={"MemorySizeInMB": 1024, "MaxConcurrency": 2})
+
+
+def test_without_instances_nothing_is_captured(serverless: Endpoint) -> None:
+    assert serverless.ask() == "one:1,2"
+    serverless.cloud.settle()
+    assert serverless.captured() == {}
+
+
+def test_more_requests_at_a_time_than_it_takes_are_throttled(serverless: Endpoint) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(serverless.ask, "slow") for _ in range(6)]
+    refused = [request.exception() for request in asked if request.exception()]
+    assert 1 <= len(refused) <= 4
+    assert {error.response["Error"]["Code"] for error in refused if isinstance(error, ClientError)} == {
+        "ThrottlingException"
+    }
+    assert serverless.ask() == "one:1,2", "and answered again"
+
+
+def test_serverless_endpoints_are_updated_at_once_and_without_guardrails(serverless: Endpoint) -> None:
+    config = serverless.config("two")
+    assert code_of(lambda: serverless.update(config)) == "ValidationException"
+    serverless.client.update_endpoint(EndpointName=serverless.name, EndpointConfigName=config)
+    serverless.wait()
+    assert serverless.ask() == "two:1,2"
+
+
+@pytest.mark.parametrize("more", [{"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}, {"capture": True}])
+def test_what_serverless_endpoints_cannot_have_is_refused(serverless: Endpoint, more: dict[str, Any]) -> None:
+    name = serverless.config("three", more)
+    create = partial(serverless.client.create_endpoint, EndpointName="refused", EndpointConfigName=name)
+    assert "no instances and no data capture" in message_of(create)

@@ -216,3 +216,79 @@ def test_what_the_twin_cannot_run_is_refused(cloud: Cloud) -> None:
 def test_an_invocation_needs_permission(cloud: Cloud, probe: str) -> None:
     caller = cloud.caller("lambda", allow("lambda:InvokeFunction", cloud.arn("lambda", "function:other")))
     assert code_of(lambda: caller.invoke(FunctionName=probe, Payload=b"1")).startswith("AccessDenied")
+
+
+EXTENDED = """
+import json, os, threading, time, queue
+from http.client import HTTPConnection
+
+def call(method, path, headers, body=None):
+    connection.request(method, "/2020-01-01/extension/" + path, body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    return answer.status, answer.getheader("Lambda-Extension-Identifier"), json.loads(content)
+
+connection = HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+refused = [call("POST", "register", {"Lambda-Extension-Name": "after"}, '{"events": ["INVOKE", "SHUTDOWN"]}')[0],
+           call("GET", "event/next", {"Lambda-Extension-Identifier": "nobody"})[0]]
+_, identifier, told = call("POST", "register", {"Lambda-Extension-Name": "after"}, '{"events": ["INVOKE"]}')
+handed, done = queue.Queue(), []
+
+def serve():
+    import boto3
+    while True:
+        _, _, event = call("GET", "event/next", {"Lambda-Extension-Identifier": identifier})
+        seconds, body = handed.get()
+        time.sleep(seconds)
+        if body:
+            boto3.client("s3").put_object(Bucket=os.environ["BUCKET"], Key=event["requestId"], Body=body)
+        done.append(event["requestId"])
+        print("done", event["eventType"])
+
+threading.Thread(target=serve, daemon=True).start()
+
+def handler(event, context):
+    handed.put((event["seconds"], event["body"]))
+    return {"refused": refused, "told": told, "done": list(done), "request": context.aws_request_id}
+"""
+
+
+@pytest.fixture(scope="module")
+def extended(cloud: Cloud) -> tuple[str, str]:
+    """A function that writes an object once it has answered, and the object's bucket."""
+    bucket = cloud.bucket()
+    grants = allow("s3:PutObject", f"arn:aws:s3:::{bucket}/*")
+    return cloud.function(EXTENDED, grants, Timeout=5, Environment={"Variables": {"BUCKET": bucket}}), bucket
+
+
+def test_an_extension_is_refused_what_lambda_refuses_code_inside_a_function(
+    cloud: Cloud, extended: tuple[str, str]
+) -> None:
+    answer, _ = cloud.invoke(extended[0], {"seconds": 0, "body": ""})
+    assert answer["refused"] == [403, 403]
+    assert answer["told"] == {"functionName": extended[0]}
+
+
+def test_work_after_the_answer_is_not_waited_for_and_done_before_the_next_invocation(
+    cloud: Cloud, extended: tuple[str, str]
+) -> None:
+    function, bucket = extended
+    first, _ = cloud.invoke(function, {"seconds": 1.0, "body": "late"})
+    assert cloud.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 0, "the answer came first"
+    second, _ = cloud.invoke(function, {"seconds": 0, "body": ""})
+    assert second["done"][-1] == first["request"]
+    assert cloud.client("s3").get_object(Bucket=bucket, Key=first["request"])["Body"].read() == b"late"
+
+
+def test_the_twin_rests_when_the_work_after_the_answer_is_done(cloud: Cloud, extended: tuple[str, str]) -> None:
+    function, bucket = extended
+    answer, _ = cloud.invoke(function, {"seconds": 1.0, "body": "settled"})
+    cloud.settle()
+    assert cloud.client("s3").get_object(Bucket=bucket, Key=answer["request"])["Body"].read() == b"settled"
+
+
+def test_an_extension_that_does_not_come_back_ends_the_process(cloud: Cloud, extended: tuple[str, str]) -> None:
+    function, _ = extended
+    cloud.invoke(function, {"seconds": 60, "body": "never"})
+    answer, _ = cloud.invoke(function, {"seconds": 0, "body": ""})
+    assert answer["done"] == [], "a new process"

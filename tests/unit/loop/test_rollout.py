@@ -9,10 +9,12 @@ import pytest
 from driftloop.ports import (
     Champion,
     Deployment,
+    Instances,
     NotFoundError,
     Package,
     RetryableError,
     RolloutPlan,
+    Serverless,
     ServingPlan,
     TerminalError,
 )
@@ -61,7 +63,7 @@ def _deployment(world: World) -> Deployment:
 def test_the_first_approval_creates_the_endpoint(world: World) -> None:
     assert _approve(world) == f"version 1 is being rolled out to {ex.BASE}"
     assert world.hosting.plans[f"{ex.BASE}-v1"] == ServingPlan(
-        f"{ex.BASE}-v1", ex.ROLE, "ml.m5.large", 1, "s3://live-bucket/capture", 100, KEY
+        f"{ex.BASE}-v1", ex.ROLE, Instances("ml.m5.large", 1), "s3://live-bucket/capture", 100, KEY
     )
     assert world.confirmer.changed(ex.BASE) == "version 1 is on its way"
     assert world.ledger.champion(ex.NAME) is None
@@ -102,6 +104,14 @@ def test_the_model_file_says_how_traffic_moves(world: World, strategy: str, plan
     _serve(world)
     _approve(world, 2)
     assert world.hosting.rollouts[0][1] == plan
+
+
+def test_without_instances_all_traffic_moves_at_once_and_sagemaker_watches_nothing(world: World) -> None:
+    world.models = FakeModels(ex.model(serving={"mode": "serverless", "memory": "3GB", "concurrency": 7}))
+    _serve(world)
+    _approve(world, 2)
+    assert world.hosting.plans[f"{ex.BASE}-v2"].on == Serverless(3072, 7)
+    assert world.hosting.rollouts[0][1] == RolloutPlan(100, 0, (), guarded=False)
 
 
 def test_an_approval_that_comes_twice_starts_one_rollout(world: World) -> None:

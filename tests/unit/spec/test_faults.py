@@ -79,6 +79,21 @@ FAULTS = [
         id="long-linear",
     ),
     pytest.param("gate:", _rollout("bake: 61m"), 16, "serving.rollout.bake", "61m is longer than", id="long-bake"),
+    pytest.param("gate:", "serving: {memory: 2GB}\ngate:", 15, "serving.memory", "realtime has no memory", id="memory"),
+    pytest.param(
+        "gate:", "serving: {mode: serverless, count: 2}\ngate:", 15, "serving.count", "has no count", id="no-instances"
+    ),
+    pytest.param(
+        "gate:", "serving: {mode: serverless, memory: 7GB}\ngate:", 15, "serving.memory", "'6GB'", id="much-memory"
+    ),
+    pytest.param(
+        "gate:",
+        "serving:\n  mode: serverless\n  rollout: {canary: 5%}\ngate:",
+        17,
+        "serving.rollout.canary",
+        "strategy: all_at_once",
+        id="serverless-canary",
+    ),
     pytest.param("cooldown: 3d", "every: 90s", 19, "retraining.every", "90s is not whole minutes", id="odd-every"),
     pytest.param("  cooldown: 3d", "  on: [drift]", 19, "on", "given twice; keep one", id="duplicate-key"),
     pytest.param(

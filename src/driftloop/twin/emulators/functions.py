@@ -14,6 +14,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from ministack.services import lambda_svc, s3, sqs
 
 from driftloop.twin.activity import WHOLE, Activity
 
-END = "\x1eEND"
-"""Last line of an invocation's output; lambda_worker.py writes it."""
+END, REST = "\x1eEND", "\x1eREST"
+"""Last lines of an invocation's output and of what follows its answer; lambda_worker.py writes them."""
 
 LAMBDA_PROVIDES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 _WORKER = Path(__file__).with_name("lambda_worker.py")
@@ -39,6 +40,25 @@ class FunctionWorker(lambda_runtime.Worker):
     clock_path: Path
     endpoint: str
     on_log: Callable[[list[str]], None]
+    activity: Activity
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._extended = False
+        self._rests = threading.Event()
+        self._rests.set()
+
+    def invoke(self, *arguments: Any, **named: Any) -> Any:
+        """Answer, once what the process did after its last answer is done."""
+        self._rests.wait()
+        return super().invoke(*arguments, **named)
+
+    def _read_stderr(self) -> None:
+        process, lines = self._proc, self._stderr_queue
+        super()._read_stderr()
+        if process is not None:
+            process.wait()
+        lines.put(REST)
 
     def _spawn(self) -> None:
         config = self.config
@@ -87,6 +107,7 @@ class FunctionWorker(lambda_runtime.Worker):
         answer = json.loads(self._proc.stdout.readline() or '{"error": "the process ended at once"}')
         if answer.get("status") != "ready":
             raise RuntimeError(f"{config['FunctionName']} cannot be imported: {answer['error']}")
+        self._extended = answer["extensions"]
 
     def _unpacked(self) -> Path:
         target = self.folder / "code" / hashlib.sha256(self.code_zip).hexdigest()[:24]
@@ -119,10 +140,19 @@ class FunctionWorker(lambda_runtime.Worker):
                     break
                 continue
             if line == END:
+                if self._extended:
+                    self._rests.clear()
+                    self.activity.spawn(f"after-{self.func_name}", partial(self._follow, self._stderr_queue))
                 break
-            lines.append(line)
+            if line != REST:
+                lines.append(line)
         self.on_log(lines)
         return "\n".join(lines)
+
+    def _follow(self, lines: queue.Queue[str]) -> None:
+        """Hear what a process says after its answer, until it rests or ends."""
+        self.on_log(list(iter(lines.get, REST)))
+        self._rests.set()
 
 
 _UNPACKING, _POLLING = threading.Lock(), threading.Lock()
@@ -137,7 +167,7 @@ def install(
     _link_runtime(folder / "runtime")
     (folder / "code").mkdir(parents=True, exist_ok=True)
     FunctionWorker.folder, FunctionWorker.clock_path, FunctionWorker.endpoint = folder, clock_path, endpoint
-    FunctionWorker.on_log = staticmethod(on_log)
+    FunctionWorker.on_log, FunctionWorker.activity = staticmethod(on_log), activity
     lambda_runtime.Worker = FunctionWorker
     _count(lambda_svc, "_execute_function", activity)
     # Notifications are sent from a thread per object; sent at once they stay in order and nobody has to wait for them.

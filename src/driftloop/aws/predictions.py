@@ -1,0 +1,45 @@
+"""The predictions of one model wired to AWS, once per process."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+
+from driftloop.aws.afterwards import Afterwards
+from driftloop.aws.clients import SystemClock, client
+from driftloop.aws.emf import emit
+from driftloop.aws.endpoints import SageMakerEndpoints
+from driftloop.aws.models import SsmModels
+from driftloop.aws.objects import S3Objects
+from driftloop.aws.settings import PredictSettings
+from driftloop.loop.predict import Predictions
+from driftloop.names import Metric
+
+
+def wired(afterwards: Afterwards) -> Predictions:
+    """What answers for the model of the function's environment."""
+    settings = PredictSettings.from_environment()
+    model = SsmModels(client("ssm")).get(settings.model)
+
+    def later(capture: Callable[[], None]) -> None:
+        afterwards.do(lambda: _capture(capture, model.name))
+
+    return Predictions(
+        model,
+        SageMakerEndpoints(client("sagemaker-runtime", attempts=2)),
+        S3Objects(client("s3")),
+        SystemClock(),
+        settings.live_bucket,
+        lambda: str(uuid.uuid4()),
+        later,
+    )
+
+
+def _capture(capture: Callable[[], None], model: str) -> None:
+    """The client has its answer: a capture that fails is counted, and an alarm tells people."""
+    try:
+        capture()
+    except Exception:
+        logging.getLogger(__name__).exception("a prediction was not captured")
+        emit(model, {Metric.CAPTURES_LOST: 1})

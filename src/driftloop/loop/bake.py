@@ -1,0 +1,40 @@
+"""What SageMaker does for fleets of instances and not for serverless endpoints: take a new version back if an alarm rings
+while it bakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from driftloop.names import ModelNames, rollout_signals
+from driftloop.ports import Champion, Deployment, Model, RaisedAlarm
+
+
+def watched_alarms(model: Model) -> tuple[str, ...]:
+    """The alarms that tell that a version misbehaves."""
+    signals = rollout_signals(bool(model.spec["serving"]["max_latency"]))
+    return tuple(ModelNames(model.name).alarm(signal) for signal in signals)
+
+
+def bakes_by_itself(model: Model) -> bool:
+    """True if SageMaker watches the rollouts of a model."""
+    return bool(model.spec["serving"]["mode"] != "serverless")
+
+
+def misbehaviour(
+    model: Model, champion: Champion | None, latest: Deployment | None, raised: Iterable[RaisedAlarm]
+) -> str:
+    """Why the version that serves has to give way to the one before; empty if it need not.
+
+    A version that serves for longer than its bake time stays, whatever rings, and so does one without a version before it
+    and one that is the way back from another.
+    """
+    if bakes_by_itself(model) or champion is None or champion.previous is None or latest is None:
+        return ""
+    if latest.phase != "done" or latest.package_arn != champion.package_arn or latest.instead_of:
+        return ""
+    # From its start, as the endpoint answers with the new version before that is recorded.
+    end = champion.since + timedelta(seconds=model.spec["serving"]["rollout"]["bake"])
+    watched = watched_alarms(model)
+    rang = [alarm for alarm in raised if alarm.name in watched and latest.started_at <= alarm.since <= end]
+    return f"alarm {rang[0].name} rang while version {champion.version} was baking: {rang[0].reason}" if rang else ""

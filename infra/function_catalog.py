@@ -199,8 +199,9 @@ FUNCTIONS = (
             _ledger("GetItem", "PutItem", "DeleteItem"),
             # A version on a serverless endpoint is taken back by the kit if it misbehaves.
             _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
-            _sagemaker(["CreateModel"], "model"),
-            _sagemaker(["CreateEndpointConfig"], "endpoint-config"),
+            # A version that waits for a quota is made ready anew each time, as the model file is by then.
+            _sagemaker(["CreateModel", "DeleteModel"], "model"),
+            _sagemaker(["CreateEndpointConfig", "DeleteEndpointConfig"], "endpoint-config"),
             # A failed endpoint can only be deleted before it is created again.
             _sagemaker(["DescribeEndpoint", "DeleteEndpoint"], "endpoint"),
             _sagemaker(["CreateEndpoint", "UpdateEndpoint"], "endpoint", "endpoint-config"),

@@ -20,6 +20,10 @@ class RetryableError(DriftloopError):
     """Trying again later can help: the message goes back to its queue."""
 
 
+class QuotaError(RetryableError):
+    """The account may not have as much of something: trying again helps as soon as a person has made room."""
+
+
 class TerminalError(DriftloopError):
     """Trying again cannot help: the message is answered with the reason and not repeated."""
 
@@ -384,15 +388,15 @@ class Hosting(Protocol):
         ...
 
     def prepare(self, package: Package, plan: ServingPlan) -> None:
-        """Create the SageMaker model and the endpoint configuration unless they exist."""
+        """Create the SageMaker model and the endpoint configuration unless they exist. Raises QuotaError."""
         ...
 
     def create(self, endpoint: str, config: str) -> None:
-        """Create an endpoint. Raises RetryableError."""
+        """Create an endpoint. Raises RetryableError, QuotaError if there is no room for it."""
         ...
 
     def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
-        """Start a blue/green update. Raises RetryableError while another one runs."""
+        """Start a blue/green update. Raises RetryableError while another one runs, QuotaError if there is no room for it."""
         ...
 
     def remove(self, endpoint: str) -> None:

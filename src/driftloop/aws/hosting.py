@@ -11,6 +11,7 @@ from driftloop.ports import (
     EndpointState,
     NotFoundError,
     Package,
+    QuotaError,
     RetryableError,
     RolloutPlan,
     Serverless,
@@ -29,6 +30,10 @@ def is_missing(error: ClientError) -> bool:
     return code in ("ResourceNotFound", "ResourceNotFoundException") or (
         code == "ValidationException" and any(words in message for words in _MISSING)
     )
+
+
+def _over_quota(error: ClientError) -> bool:
+    return bool(error.response["Error"]["Code"] == "ResourceLimitExceeded")
 
 
 def _exists_already(error: ClientError) -> bool:
@@ -90,7 +95,7 @@ class SageMakerHosting:
         )
 
     def prepare(self, package: Package, plan: ServingPlan) -> None:
-        """Create the SageMaker model and the endpoint configuration unless they exist."""
+        """Create the SageMaker model and the endpoint configuration unless they exist. Raises QuotaError."""
         if not (package.image and package.model_data_url):
             raise TerminalError(f"{package.arn} has no image or no model: register it with an inference specification")
         container = {
@@ -107,11 +112,11 @@ class SageMakerHosting:
         self._unless_exists(self._sagemaker.create_endpoint_config, **_endpoint_config(plan))
 
     def create(self, endpoint: str, config: str) -> None:
-        """Create an endpoint. Raises RetryableError."""
+        """Create an endpoint. Raises RetryableError, QuotaError if there is no room for it."""
         self._change(self._sagemaker.create_endpoint, EndpointName=endpoint, EndpointConfigName=config)
 
     def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
-        """Start a blue/green update. Raises RetryableError while another one runs."""
+        """Start a blue/green update. Raises RetryableError while another one runs, QuotaError if there is no room for it."""
         self._change(
             self._sagemaker.update_endpoint,
             EndpointName=endpoint,
@@ -154,7 +159,8 @@ class SageMakerHosting:
             call(**arguments)
         except ClientError as error:
             if not _exists_already(error):
-                raise TerminalError(f"{call.__name__}: {error}") from error
+                kind = QuotaError if _over_quota(error) else TerminalError
+                raise kind(f"{call.__name__}: {error}") from error
 
     def _change(self, call: Any, **arguments: Any) -> None:
         try:
@@ -162,7 +168,8 @@ class SageMakerHosting:
         except ClientError as error:
             if _exists_already(error):
                 return
-            raise RetryableError(f"{call.__name__}: {error}") from error
+            kind = QuotaError if _over_quota(error) else RetryableError
+            raise kind(f"{call.__name__}: {error}") from error
 
 
 def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:

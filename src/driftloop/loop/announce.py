@@ -24,6 +24,11 @@ NEXT = {
 }
 """Status -> what whoever reads the message should do."""
 
+MAKE_ROOM = (
+    "What to do: have the quota raised (Service Quotas, Amazon SageMaker), or have the model file ask for less (serving.instance "
+    "and serving.count, or serving.concurrency) and deploy it. It is tried again every few minutes. To give the version up for good, reject it."
+)
+
 
 @dataclass(frozen=True)
 class Announcer:
@@ -65,6 +70,10 @@ class Announcer:
             self.events.put(VERSION_CHANGED, detail)
         finally:
             self.notifier.publish(f"[driftloop] {model}: version {version} rolled back", reason)
+
+    def waits(self, model: str, version: int, reason: str) -> None:
+        """A rollout cannot begin before somebody has made room for it."""
+        self.notifier.publish(f"[driftloop] {model}: version {version} waits for a quota", f"{reason}\n\n{MAKE_ROOM}\n")
 
     def stays(self, model: str, version: int, reason: str) -> None:
         """A version that was rejected serves on."""

@@ -23,6 +23,7 @@ from driftloop.ports import (
     Models,
     NotFoundError,
     Package,
+    QuotaError,
     RaisedAlarm,
     RetryableError,
     RolloutPlan,
@@ -200,12 +201,19 @@ class Deployer:
     ) -> str:
         endpoint, config = model.resources.endpoint, ModelNames(model.name).version(package.version)
         deployment = self._record(model, package, config, running, state, instead_of)
-        self.hosting.prepare(package, self._serving(model, config))
-        self._begin(model.name, deployment.episode_id)
-        if state is None:
-            self.hosting.create(endpoint, config)
-        else:
-            self.hosting.update(endpoint, config, _rollout(model, back=bool(instead_of)))
+        try:
+            self.hosting.prepare(package, self._serving(model, config))
+            self._begin(model.name, deployment.episode_id)
+            if state is None:
+                self.hosting.create(endpoint, config)
+            else:
+                self.hosting.update(endpoint, config, _rollout(model, back=bool(instead_of)))
+        except QuotaError as error:
+            if running is None or not running.is_open:
+                self.announcer.waits(model.name, package.version, str(error))
+            # The model file may ask for less by the next delivery, and a configuration cannot be changed.
+            self.hosting.retire(config)
+            raise
         # Only now may an InService endpoint on another configuration be taken for a rollback.
         self.ledger.set_deployment(model.name, replace(deployment, phase="updating"), deployment)
         return f"version {package.version} is being rolled out to {endpoint}"

@@ -57,6 +57,8 @@ class TrafficBatch:
         schema = self.models.get(model).schema
         if model not in self._baselines:
             self._baselines[model] = self.baseline_of(model)
+        # Not row by row: rows of other columns would all be put aside, and nobody would hear of it.
+        _check_columns(self._baselines[model], schema)
         if source.id in self._days.get(model, {}):
             return  # delivered twice in one batch
         self._bucket = source.bucket
@@ -107,8 +109,6 @@ def _hours(baseline: Baseline, columns: Columns, schema: Schema) -> Iterator[tup
     """Event date, hour and profile of each hour that rows fall into."""
     hours = columns[schema.time].astype("datetime64[h]")
     found = np.unique(hours)
-    if len(found):
-        _check_columns(baseline, schema)
     for hour in found:
         # Most objects hold minutes of traffic.
         rows = columns if len(found) == 1 else select(columns, hours == hour)
@@ -117,12 +117,12 @@ def _hours(baseline: Baseline, columns: Columns, schema: Schema) -> Iterator[tup
 
 
 def _check_columns(baseline: Baseline, schema: Schema) -> None:
-    """Raises TerminalError if a column was renamed, or became another kind, since the baseline was made."""
+    """Raises TerminalError if a column came, went, was renamed or became another kind since the baseline was made."""
     declared = {feature.name: feature.is_category for feature in schema.features}
     counted = {name: isinstance(bins, CategoryBins) for name, bins in baseline.bins.items() if name != SCORE}
-    other = [name for name, category in counted.items() if declared.get(name) != category]
+    other = sorted(name for name in declared | counted if declared.get(name) != counted.get(name))
     if other:
         raise TerminalError(
-            f"baseline {baseline.id} counts columns that the model file does not declare so: {', '.join(other)}; "
-            "once a version with the new columns serves, send the message again"
+            f"baseline {baseline.id} counts other columns than the model file declares: {', '.join(other)}; once a version "
+            "with the new columns serves, or the old ones are declared again, send the message again"
         )

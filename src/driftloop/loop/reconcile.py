@@ -105,9 +105,9 @@ class Reconciler:
             return told if patient else self._resume(model, work.episode) or told
         if work.deployment is not None:
             return told
+        policy = Policy.from_spec(model.spec)
         if not bakes_by_itself(model) and (taken_back := self._misbehaving(model, raised, now)):
             return taken_back
-        policy = Policy.from_spec(model.spec)
         # The other alarms, on failing endpoints and dead letters, are for people.
         names = {trigger: ModelNames(model.name).alarm(trigger) for trigger in (Trigger.DRIFT, Trigger.QUALITY)}
         standing = {t: raised[alarm] for t, alarm in names.items() if alarm in raised and t in policy.on}

@@ -87,11 +87,48 @@ _ENDPOINT_KEY = (
     Grant(["kms:DescribeKey"], [KEY]),
 )
 
+_SCALABLE = {
+    "StringEquals": {
+        "application-autoscaling:service-namespace": "sagemaker",
+        "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+}
+_SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+
+
+def _scaling(*operations: str) -> tuple[Grant, ...]:
+    """Application Auto Scaling works in its caller's name, but for the role of its own that it makes once an account."""
+    service = "sagemaker.application-autoscaling.amazonaws.com"
+    return (
+        Grant(
+            [f"application-autoscaling:{operation}" for operation in operations],
+            [arn("application-autoscaling", "scalable-target/*")],
+            "targets have ids that nobody chooses; only instances of SageMaker endpoints",
+            _SCALABLE,
+        ),
+        _sagemaker(["DescribeEndpoint", "UpdateEndpointWeightsAndCapacities"], "endpoint"),
+        _sagemaker(["DescribeEndpointConfig"], "endpoint-config"),
+        Grant(
+            ["cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms"],
+            [arn("cloudwatch", f"alarm:TargetTracking-endpoint/{PREFIX}-*")],
+            "the alarms of scaling, for the kit's own endpoints",
+        ),
+        Grant(
+            ["iam:CreateServiceLinkedRole"],
+            [f"arn:{PARTITION}:iam::{ACCOUNT}:role/aws-service-role/{service}/{_SCALING_ROLE}"],
+            condition={"StringEquals": {"iam:AWSServiceName": service}},
+        ),
+    )
+
+
+_FOLLOW, _STOP = _scaling("RegisterScalableTarget", "PutScalingPolicy"), _scaling("DeregisterScalableTarget")
+
 _CONFIRM = (
     _sagemaker(["DescribeEndpoint"], "endpoint"),
     _sagemaker(["UpdateModelPackage"], "model-package"),
     _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
     _sagemaker(["DeleteModel"], "model"),
+    *_FOLLOW,
 )
 
 FUNCTIONS = (
@@ -206,6 +243,7 @@ FUNCTIONS = (
             _sagemaker(["DescribeEndpoint", "DeleteEndpoint"], "endpoint"),
             _sagemaker(["CreateEndpoint", "UpdateEndpoint"], "endpoint", "endpoint-config"),
             Grant(["cloudwatch:DescribeAlarms"], [arn("cloudwatch", f"alarm:{PREFIX}-*")], _OWN),
+            *_STOP,
             _PASS_SERVING_ROLE,
             *_ENDPOINT_KEY,
             _MODELS,
@@ -255,6 +293,7 @@ FUNCTIONS = (
         memory=512,
         timeout=300,
         grants=(
+            *_STOP,
             _sagemaker(["DescribeEndpoint", "DeleteEndpoint"], "endpoint"),
             _sagemaker(["DeleteEndpointConfig"], "endpoint-config"),
             _sagemaker(["DeleteModel"], "model"),

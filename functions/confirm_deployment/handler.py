@@ -17,7 +17,7 @@ logger = Logger(service="confirm_deployment")
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of endpoint events."""
-    confirmer = Confirmer(wiring.ledger(), wiring.hosting(), wiring.announcer(), wiring.CLOCK)
+    confirmer = Confirmer(wiring.ledger(), wiring.hosting(), wiring.scaler(), wiring.announcer(), wiring.CLOCK)
 
     def handle(record: batch.Record) -> str:
         return confirmer.changed(parse_body(EndpointChange, record).detail.endpoint_name)

@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, dict[str
         Starter(models, ledger, pipelines, announcer, clock),
         Tracker(ledger, pipelines, announcer, clock),
         wiring.decisions(),
-        Confirmer(ledger, wiring.hosting(), announcer, clock),
+        Confirmer(ledger, wiring.hosting(), wiring.scaler(), announcer, clock),
         wiring.alarms(),
         wiring.pool().map,
     ).reconcile()

@@ -25,6 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     try:
         if event["RequestType"] == "Delete":
             base = event["ResourceProperties"]["BaseName"]
+            wiring.scaler().stop(base)
             removed = EndpointRemoval(client("sagemaker")).remove(base)
             Forgetter(wiring.ledger(), wiring.announcer(), wiring.CLOCK).forget(model_of_endpoint(base))
             logger.info("removed", removed=removed)

@@ -97,6 +97,16 @@ class Champion:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """How the number of an endpoint's instances follows the requests."""
+
+    least: int
+    most: int
+    requests: int
+    """Requests a minute that one instance is to answer."""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """A rollout: what was asked of the endpoint. Success is InService *and* this configuration."""
 
@@ -113,6 +123,8 @@ class Deployment:
     one that was never told."""
     instead_of: str = ""
     """The version that served and was rejected, if this is the way back from it; it is tried until it succeeds."""
+    scaling: Scaling | None = None
+    """How many instances are to serve once the rollout has ended; None for as many as there are."""
 
     @property
     def is_open(self) -> bool:
@@ -348,6 +360,8 @@ class RolloutPlan:
     """Those that stop it."""
     linear: bool = False
     """Whether all steps are as large as the first one, instead of the second one being the last."""
+    keep_count: bool = False
+    """Whether the new fleet has as many instances as the old one has by now, instead of the configuration's number."""
     guarded: bool = True
     """Whether SageMaker bakes the new fleet and goes back by itself, which it does on instances only."""
 
@@ -361,6 +375,18 @@ class Endpoints(Protocol):
         Raises RetryableError while the endpoint cannot take the request, NotFoundError if there is none and TerminalError
         if the version fails on it.
         """
+        ...
+
+
+class Scaler(Protocol):
+    """Application Auto Scaling. Every call can be repeated."""
+
+    def follow(self, endpoint: str, scaling: Scaling) -> None:
+        """From now on the number of instances follows the requests."""
+        ...
+
+    def stop(self, endpoint: str) -> None:
+        """The number of instances stays as it is."""
         ...
 
 

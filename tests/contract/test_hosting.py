@@ -252,6 +252,16 @@ def test_the_way_back_is_guarded_by_no_alarm() -> None:
     SageMakerHosting(_stubbed("update_endpoint", expected)).update(ex.BASE, CONFIG, RolloutPlan(100, 0, ()))
 
 
+def test_a_fleet_that_has_grown_is_followed_by_one_as_large() -> None:
+    hosting = SageMakerHosting(
+        _stubbed(
+            "update_endpoint",
+            {"EndpointName": ex.BASE, "EndpointConfigName": CONFIG, "RetainAllVariantProperties": True},
+        )
+    )
+    hosting.update(ex.BASE, CONFIG, RolloutPlan(100, 0, (), keep_count=True, guarded=False))
+
+
 def test_guardrails_are_for_instances_only() -> None:
     expected = {"EndpointName": ex.BASE, "EndpointConfigName": CONFIG}
     plan = RolloutPlan(100, 0, (), guarded=False)

@@ -35,7 +35,7 @@ MODEL_FILES = {
     + """\
         training: {window: 16d, holdout: 4d, min_rows: 1000, hyperparameters: {max_iter: 20}}
         gate: {slices: [line]}
-        serving: {count: 2}
+        serving: {count: 2, max_count: 4}
         monitoring: {window: 1d, min_rows: 20, smoothing: 1, datapoints: 1, of: 1, spark_above: 1TB}
         retraining: {on: [drift, quality], cooldown: 0s}
         """,

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from driftloop.aws.ledger import DynamoLedger
 from driftloop.cli import main
 from driftloop.loop.announce import EPISODE_CHANGED, VERSION_CHANGED
-from driftloop.names import LEDGER_TABLE, NAMESPACE, PREFIX, ModelNames, bucket
+from driftloop.names import LEDGER_TABLE, NAMESPACE, PREFIX, VARIANT, ModelNames, bucket
 from driftloop.retraining.episode import Episode
 from driftloop.twin import deployment
 from driftloop.twin.lifecycle import Twin
@@ -159,6 +159,13 @@ class Kit:
             PipelineName=ModelNames(model).base
         )["PipelineExecutionSummaries"]
         return found
+
+    def scaled(self, model: str) -> list[tuple[int, int]]:
+        """Instances at least and at most, where their number follows the requests."""
+        found = self.client("application-autoscaling").describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[f"endpoint/{ModelNames(model).base}/variant/{VARIANT}"]
+        )["ScalableTargets"]
+        return [(target["MinCapacity"], target["MaxCapacity"]) for target in found]
 
     def endpoint(self, model: str) -> tuple[str, str]:
         """Status and configuration of the endpoint."""

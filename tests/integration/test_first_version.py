@@ -18,6 +18,7 @@ def test_first_version_serves(served: Kit) -> None:
     assert champion.version == 1
     assert served.endpoint(TRAIN) == ("InService", ModelNames(TRAIN).version(1))
     assert "version 1 serves since" in served.done("episodes", TRAIN)
+    assert served.scaled(TRAIN) == [(2, 4)]
 
 
 def test_request_becomes_shard_rows_and_metric(served: Kit) -> None:

@@ -81,6 +81,7 @@ def test_a_merged_request_is_explained_by_the_episode_that_answers_it(served: Ki
 def test_alarm_while_baking_rolls_back(served: Kit, rising: Rising) -> None:
     baking, champion = rising.baking, served.ledger.champion(TRAIN)
     assert served.endpoint(TRAIN)[0] == "Updating"
+    assert served.scaled(TRAIN) == [], "the number of instances stays meanwhile"
     too_early = served.run("down", "--destroy", "--name", NAME)
     assert too_early.exit_code == 1
     assert f"endpoint {NAMES.base} is Updating" in too_early.output
@@ -92,6 +93,7 @@ def test_alarm_while_baking_rolls_back(served: Kit, rising: Rising) -> None:
     assert NAMES.alarm("errors") in episode.outcome
     assert served.ledger.champion(TRAIN) == champion
     assert served.endpoint(TRAIN) == ("InService", NAMES.version(1))
+    assert served.scaled(TRAIN) == [(2, 4)]
     package = served.client("sagemaker").describe_model_package(ModelPackageName=baking.model_package_arn)
     assert package["ModelPackageVersion"] == 2
     assert package["ModelApprovalStatus"] == "Rejected"

@@ -121,6 +121,7 @@ class SageMakerHosting:
             self._sagemaker.update_endpoint,
             EndpointName=endpoint,
             EndpointConfigName=config,
+            **({"RetainAllVariantProperties": True} if plan.keep_count else {}),
             **({"DeploymentConfig": _deployment_config(plan)} if plan.guarded else {}),
         )
 

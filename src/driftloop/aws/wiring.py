@@ -15,6 +15,7 @@ from driftloop.aws.models import SsmModels
 from driftloop.aws.notifier import SnsNotifier
 from driftloop.aws.objects import S3Objects
 from driftloop.aws.pipelines import SageMakerPipelines
+from driftloop.aws.scaling import EndpointScaling
 from driftloop.aws.settings import Settings
 from driftloop.loop.announce import Announcer
 
@@ -57,6 +58,12 @@ def pipelines() -> SageMakerPipelines:
 def hosting() -> SageMakerHosting:
     """Packages and endpoints."""
     return SageMakerHosting(client("sagemaker"))
+
+
+@cache
+def scaler() -> EndpointScaling:
+    """Numbers of instances."""
+    return EndpointScaling(client("application-autoscaling"))
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from driftloop.loop.announce import Announcer
 from driftloop.names import model_of_endpoint
-from driftloop.ports import Champion, Clock, Deployment, EndpointState, Hosting, Ledger
+from driftloop.ports import Champion, Clock, Deployment, EndpointState, Hosting, Ledger, Scaler
 from driftloop.retraining.episode import Episode, Status
 
 
@@ -16,6 +16,7 @@ class Confirmer:
 
     ledger: Ledger
     hosting: Hosting
+    scaler: Scaler
     announcer: Announcer
     clock: Clock
 
@@ -28,12 +29,14 @@ class Confirmer:
         state = self.hosting.endpoint(endpoint)
         if state and state.status == "InService" and state.config == deployment.config:
             # Also if whoever told the endpoint died before writing it down.
-            return self._done(model, deployment)
+            return self._done(model, endpoint, deployment)
         if deployment.phase == "prepared":
             return f"the endpoint has not been told of version {deployment.version} yet"
         fault = _fault(state)
         if not fault:
             return f"version {deployment.version} is on its way"
+        if deployment.scaling and state and state.status == "InService":
+            self.scaler.follow(endpoint, deployment.scaling)
         if deployment.instead_of:
             return self._once_more(model, deployment, state, fault)
         return self._undone(model, deployment, fault)
@@ -52,12 +55,14 @@ class Confirmer:
         self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"), deployment)
         return reason
 
-    def _done(self, model: str, deployment: Deployment) -> str:
+    def _done(self, model: str, endpoint: str, deployment: Deployment) -> str:
         old = self.ledger.champion(model)
         if old is None or old.config != deployment.config:
             self._promote(model, deployment, old)
         # Otherwise a delivery before this one has died here: what is left is to close the episode.
         self._close(model, deployment, Status.PROMOTED, f"version {deployment.version} serves")
+        if deployment.scaling:
+            self.scaler.follow(endpoint, deployment.scaling)
         if self.ledger.set_deployment(model, replace(deployment, phase="done"), deployment):
             self.announcer.serves(model, deployment.version, deployment.package_arn)
         return f"version {deployment.version} serves"

@@ -27,6 +27,8 @@ from driftloop.ports import (
     RaisedAlarm,
     RetryableError,
     RolloutPlan,
+    Scaler,
+    Scaling,
     Serverless,
     ServingPlan,
     TerminalError,
@@ -48,6 +50,7 @@ class Deployer:
     models: Models
     ledger: Ledger
     hosting: Hosting
+    scaler: Scaler
     announcer: Announcer
     clock: Clock
     live_bucket: str
@@ -200,6 +203,9 @@ class Deployer:
         instead_of: str = "",
     ) -> str:
         endpoint, config = model.resources.endpoint, ModelNames(model.name).version(package.version)
+        if running and running.scaling:
+            # An update that changes the instances is refused while their number follows the requests.
+            self.scaler.stop(endpoint)
         deployment = self._record(model, package, config, running, state, instead_of)
         try:
             self.hosting.prepare(package, self._serving(model, config))
@@ -228,7 +234,7 @@ class Deployer:
         episode_id = "" if instead_of else package.properties.get("episode_id", "")
         deployment = Deployment(
             package.version, package.arn, package.properties["baseline_uri"], config, episode_id, self.clock.now(),
-            "prepared", state.modified if state else None, instead_of,
+            "prepared", state.modified if state else None, instead_of, _scaling(model.spec["serving"]),
         )  # fmt: skip
         if not self.ledger.set_deployment(model.name, deployment, running):
             raise RetryableError(f"another rollout of {model.name} came first; version {package.version} has to wait")
@@ -304,17 +310,25 @@ def _machines(serving: Mapping[str, Any]) -> Instances | Serverless:
     return Instances(serving["instance"], serving["count"])
 
 
+def _scaling(serving: Mapping[str, Any]) -> Scaling | None:
+    most = serving["max_count"]
+    return Scaling(serving["count"], most, serving["requests"]) if most else None
+
+
 def _rollout(model: Model, *, back: bool) -> RolloutPlan:
     serving = model.spec["serving"]
     rollout = serving["rollout"]
     if not bakes_by_itself(model):
         return RolloutPlan(100, 0, (), guarded=False)
+    keep_count = serving["max_count"] is not None
     if back:
         # The alarms that ring for the version that serves now must not stop it.
-        return RolloutPlan(100, 0, ())
+        return RolloutPlan(100, 0, (), keep_count=keep_count)
     alarms = watched_alarms(model)
     # With one instance there is no share of the fleet to try first: all at once, still watched while it bakes.
     if rollout["strategy"] == "all_at_once" or serving["count"] == 1:
-        return RolloutPlan(100, rollout["bake"], alarms)
+        return RolloutPlan(100, rollout["bake"], alarms, keep_count=keep_count)
     linear = rollout["strategy"] == "linear"
-    return RolloutPlan(round(rollout["step" if linear else "canary"] * 100), rollout["bake"], alarms, linear)
+    return RolloutPlan(
+        round(rollout["step" if linear else "canary"] * 100), rollout["bake"], alarms, linear, keep_count
+    )

@@ -25,7 +25,7 @@ from driftloop.retraining.evidence import Pause, Watch
 from driftloop.simulation.account import Account, Message, WorkerClock, as_record, load_handlers, random, silent, wired
 from driftloop.simulation.cloud import Cloud
 from driftloop.simulation.engine import Engine
-from driftloop.simulation.fakes import FakeEvents, FakeLedger, FakeModels, FakeNotifier, FakeObjects
+from driftloop.simulation.fakes import FakeEvents, FakeLedger, FakeModels, FakeNotifier, FakeObjects, FakeScaler
 from driftloop.simulation.faults import NONE, Fault, Faults, Service
 from driftloop.simulation.traffic import baseline, capture_file, label_file, model_spec
 
@@ -101,6 +101,7 @@ class World:
             "objects": self.objects,
             "pipelines": self.cloud.pipelines,
             "hosting": self.cloud.hosting,
+            "scaler": FakeScaler(),
             "alarms": self.cloud.alarms,
             "decisions": _Decisions(self.account),
             "notifier": self.notifier,

@@ -233,6 +233,10 @@ class Serving(_Part):
     )
     instance: Instance = Field("ml.m5.large", description="Of mode realtime.")
     count: int = Field(1, ge=1, le=100, description="Instances, of mode realtime.")
+    max_count: int | None = Field(
+        None, ge=2, le=100, description="Instances at most: with it their number follows the requests, from `count` on."
+    )
+    requests: int = Field(600, ge=1, description="Requests a minute that one instance is to answer, with `max_count`.")
     memory: Literal["1GB", "2GB", "3GB", "4GB", "5GB", "6GB"] = Field("2GB", description="Of mode serverless.")
     concurrency: int = Field(5, ge=1, le=200, description="Requests at a time that are answered, of mode serverless.")
     http: bool = Field(
@@ -251,10 +255,16 @@ class Serving(_Part):
 
     @model_validator(mode="after")
     def _settings_fit_the_mode(self) -> Serving:
-        other = {"realtime": ("memory", "concurrency"), "serverless": ("instance", "count")}[self.mode]
+        other = {"realtime": ("memory", "concurrency"), "serverless": ("instance", "count", "max_count", "requests")}[
+            self.mode
+        ]
         for name in other:
             if name in self.model_fields_set:
                 raise _fault((name,), f"mode {self.mode} has no {name}; remove it, or choose the other mode")
+        if self.max_count is not None and self.max_count <= self.count:
+            raise _fault(
+                ("max_count",), f"{self.max_count} is not above count ({self.count}); drop it, or write a larger one"
+            )
         chosen = self.rollout.model_fields_set & {"strategy", "canary", "step"}
         if self.mode == "serverless" and chosen and self.rollout.strategy != "all_at_once":
             raise _fault(

@@ -102,7 +102,9 @@ class Hosting:
 
     def update(self, request: Request) -> Endpoint:
         """Start a blue/green update. Raises ApiError."""
-        only("UpdateEndpoint", request, {"EndpointName", "EndpointConfigName", "DeploymentConfig"})
+        # How many instances there are means nothing here, so that they are kept means nothing either.
+        honoured = {"EndpointName", "EndpointConfigName", "DeploymentConfig", "RetainAllVariantProperties"}
+        only("UpdateEndpoint", request, honoured)
         endpoint, config = self.get(request["EndpointName"]), request["EndpointConfigName"]
         variant, _ = self._described(config)
         if "ServerlessConfig" in variant and request.get("DeploymentConfig"):

@@ -48,6 +48,10 @@ _KINDS = (
     _Kind("endpoint configuration", "sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
     _Kind("model", "sagemaker", "list_models", "Models", "ModelName"),
     _Kind(
+        "scaled variant", "application-autoscaling", "describe_scalable_targets", "ScalableTargets", "ResourceId",
+        (("ServiceNamespace", "sagemaker"),),
+    ),
+    _Kind(
         "model package group", "sagemaker", "list_model_package_groups", "ModelPackageGroupSummaryList",
         "ModelPackageGroupName",
     ),

@@ -26,6 +26,7 @@ from driftloop.twin.jobs import Jobs, Platform
 from driftloop.twin.keeping import Keeper, KeepingError
 from driftloop.twin.pipelines import Pipelines
 from driftloop.twin.sagemaker import ControlPlane
+from driftloop.twin.scaling import ScalingPlane
 from driftloop.twin.timeline import Timeline
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -97,6 +98,8 @@ class Twin:
         functions.install(folder, self.clock.path, url, self.activity, monitoring.take_log)
         templates.install(lambda operation, request: plane.call(operation, request, configuration.ACCESS_KEY))
         gateway.route_sagemaker(plane.call, self.hosting.invoke)
+        describe = partial(plane.call, access_key=configuration.ACCESS_KEY)
+        gateway.route_scaling(ScalingPlane(records.scale, describe).call)
         containers.host()
         self.timeline.add_sources(events.Schedules(), monitoring.Alarms(), _Redeliveries(functions.next_visible))
         self.timeline.hasten, self.timeline.relax = functions.PACE.hasten, functions.PACE.relax

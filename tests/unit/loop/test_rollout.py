@@ -14,6 +14,7 @@ from driftloop.ports import (
     Package,
     RetryableError,
     RolloutPlan,
+    Scaling,
     Serverless,
     ServingPlan,
     TerminalError,
@@ -112,6 +113,49 @@ def test_without_instances_all_traffic_moves_at_once_and_sagemaker_watches_nothi
     _approve(world, 2)
     assert world.hosting.plans[f"{ex.BASE}-v2"].on == Serverless(3072, 7)
     assert world.hosting.rollouts[0][1] == RolloutPlan(100, 0, (), guarded=False)
+
+
+SCALED = {"count": 2, "max_count": 6, "requests": 900}
+
+
+def test_the_number_of_instances_follows_the_requests_once_the_version_serves(world: World) -> None:
+    world.models = FakeModels(ex.model(serving=SCALED))
+    _approve(world, 1)
+    assert world.scaler.following == {}, "there is nothing to scale yet"
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+    assert world.scaler.following == {ex.BASE: Scaling(2, 6, 900)}
+
+
+def test_the_number_stays_during_a_rollout_and_is_kept_by_it(world: World) -> None:
+    world.models = FakeModels(ex.model(serving=SCALED))
+    _serve(world)
+    _approve(world, 2)
+    assert world.scaler.following == {}
+    assert world.hosting.rollouts[0][1].keep_count
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+    assert world.scaler.following == {ex.BASE: Scaling(2, 6, 900)}
+
+
+def test_the_number_follows_again_after_a_rollback_and_on_the_way_back(world: World) -> None:
+    world.models = FakeModels(ex.model(serving=SCALED))
+    _serve(world)
+    _approve(world, 2)
+    world.hosting.settle(ex.BASE, failure="the alarm rang")
+    world.confirmer.changed(ex.BASE)
+    assert world.scaler.following == {ex.BASE: Scaling(2, 6, 900)}
+
+
+def test_a_file_that_scales_no_more_stops_it_with_the_next_version(world: World) -> None:
+    world.models = FakeModels(ex.model(serving=SCALED))
+    _serve(world)
+    world.models = FakeModels(ex.model(serving={"count": 2}))
+    _approve(world, 2)
+    world.hosting.settle(ex.BASE)
+    world.confirmer.changed(ex.BASE)
+    assert world.scaler.following == {}
+    assert not world.hosting.rollouts[0][1].keep_count
 
 
 def test_an_approval_that_comes_twice_starts_one_rollout(world: World) -> None:

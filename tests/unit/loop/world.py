@@ -32,6 +32,7 @@ from driftloop.simulation.fakes import (
     FakeNotifier,
     FakeObjects,
     FakePipelines,
+    FakeScaler,
 )
 from tests.fakes import examples as ex
 
@@ -50,6 +51,7 @@ class World:
     events: FakeEvents = field(default_factory=FakeEvents)
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
     hosting: FakeHosting = field(default_factory=FakeHosting)
+    scaler: FakeScaler = field(default_factory=FakeScaler)
     models: FakeModels = field(default_factory=lambda: FakeModels(ex.model(), ex.model("other_train")))
 
     @property
@@ -66,11 +68,11 @@ class World:
 
     @property
     def deployer(self) -> Deployer:
-        return Deployer(self.models, self.ledger, self.hosting, self.announcer, self.clock, ex.LIVE, KEY)
+        return Deployer(self.models, self.ledger, self.hosting, self.scaler, self.announcer, self.clock, ex.LIVE, KEY)
 
     @property
     def confirmer(self) -> Confirmer:
-        return Confirmer(self.ledger, self.hosting, self.announcer, self.clock)
+        return Confirmer(self.ledger, self.hosting, self.scaler, self.announcer, self.clock)
 
     @property
     def reconciler(self) -> Reconciler:

@@ -94,6 +94,9 @@ FAULTS = [
         "strategy: all_at_once",
         id="serverless-canary",
     ),
+    pytest.param(
+        "gate:", "serving: {count: 3, max_count: 3}\ngate:", 15, "serving.max_count", "not above count", id="no-scaling"
+    ),
     pytest.param("cooldown: 3d", "every: 90s", 19, "retraining.every", "90s is not whole minutes", id="odd-every"),
     pytest.param("  cooldown: 3d", "  on: [drift]", 19, "on", "given twice; keep one", id="duplicate-key"),
     pytest.param(

@@ -10,6 +10,7 @@ from driftloop.simulation.fakes.services import (
     FakeModels,
     FakeNotifier,
     FakePipelines,
+    FakeScaler,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "FakeNotifier",
     "FakeObjects",
     "FakePipelines",
+    "FakeScaler",
 ]

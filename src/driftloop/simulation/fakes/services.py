@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from driftloop.ports import DriftloopError, Model, NotFoundError, RaisedAlarm
+from driftloop.ports import DriftloopError, Model, NotFoundError, RaisedAlarm, Scaling
 
 
 @dataclass
@@ -59,6 +59,21 @@ class FakeAlarms:
     def raised(self) -> list[RaisedAlarm]:
         """Those that stand now, by name."""
         return [self.standing[name] for name in sorted(self.standing)]
+
+
+@dataclass
+class FakeScaler:
+    """Endpoints whose number of instances follows the requests, and how."""
+
+    following: dict[str, Scaling] = field(default_factory=dict)
+
+    def follow(self, endpoint: str, scaling: Scaling) -> None:
+        """From now on the number of instances follows the requests."""
+        self.following[endpoint] = scaling
+
+    def stop(self, endpoint: str) -> None:
+        """The number of instances stays as it is."""
+        self.following.pop(endpoint, None)
 
 
 @dataclass

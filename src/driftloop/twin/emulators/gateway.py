@@ -21,6 +21,7 @@ from ministack.core.responses import error_response_json
 from driftloop.twin.emulators import identity
 from driftloop.twin.errors import ApiError
 from driftloop.twin.keeping import Keeper
+from driftloop.twin.scaling import SERVICE
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,26 +39,44 @@ def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: 
     """Answer SageMaker's API with ``call`` and its runtime with ``invoke``."""
 
     async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, _query: Any) -> Answer:
+        found = identity.INVOCATION.match(path)
+        if not found:
+            return await _answered(call, headers, body, app.extract_access_key_id(headers, {}))
+        names = ("content-type", "accept", "x-amzn-sagemaker-inference-id")
+        kind, accept, inference_id = (headers.get(name, "") for name in names)
         try:
-            if found := identity.INVOCATION.match(path):
-                names = ("content-type", "accept", "x-amzn-sagemaker-inference-id")
-                kind, accept, inference_id = (headers.get(name, "") for name in names)
-                reply, variant = await asyncio.to_thread(invoke, found[1], kind, accept, body, inference_id)
-                return (
-                    200,
-                    {"Content-Type": reply.content_type, "x-Amzn-Invoked-Production-Variant": variant},
-                    reply.body,
-                )
-            operation = headers.get("x-amz-target", "").rpartition(".")[2]
-            key = app.extract_access_key_id(headers, {})
-            answer = await asyncio.to_thread(call, operation, json.loads(body or b"{}"), key)
-            return 200, {"Content-Type": _JSON}, json.dumps(answer).encode()
+            reply, variant = await asyncio.to_thread(invoke, found[1], kind, accept, body, inference_id)
         except ApiError as error:
-            refused: Answer = error_response_json(error.code, str(error), error.status, content_type=_JSON)
-            return refused
+            return _refused(error)
+        return 200, {"Content-Type": reply.content_type, "x-Amzn-Invoked-Production-Variant": variant}, reply.body
 
     app.SERVICE_HANDLERS["sagemaker"] = handle
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."], "host_patterns": [], "path_patterns": []}
+
+
+async def _answered(call: Callable[..., Any], headers: Mapping[str, str], body: bytes, *more: Any) -> Answer:
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    try:
+        answer = await asyncio.to_thread(call, operation, json.loads(body or b"{}"), *more)
+    except ApiError as error:
+        return _refused(error)
+    return 200, {"Content-Type": _JSON}, json.dumps(answer).encode()
+
+
+def _refused(error: ApiError) -> Answer:
+    answer: Answer = error_response_json(error.code, str(error), error.status, content_type=_JSON)
+    return answer
+
+
+def route_scaling(call: Callable[[str, Mapping[str, Any]], Any]) -> None:
+    """Answer Application Auto Scaling with ``call``."""
+
+    async def handle(_method: str, _path: str, headers: Mapping[str, str], body: bytes, _query: Any) -> Answer:
+        return await _answered(call, headers, body)
+
+    app.SERVICE_HANDLERS[SERVICE] = handle
+    targets = {"target_prefixes": ["AnyScaleFrontendService."], "host_patterns": [], "path_patterns": []}
+    router.SERVICE_PATTERNS[SERVICE] = targets
 
 
 def serve(

@@ -15,6 +15,8 @@ from ministack.core import iam_actions, iam_evaluator, lambda_runtime, sigv4
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
+from driftloop.twin.scaling import SERVICE
+
 _KINDS = {
     "PipelineName": "pipeline",
     "ProcessingJobName": "processing-job",
@@ -41,6 +43,8 @@ def install() -> None:
         if service == "ssm" and _operation(headers) == "GetParametersByPath":
             # The path stands for all parameters below it; ministack would ask for all parameters there are.
             return f"arn:aws:ssm:{region}:{account}:parameter{_json(body).get('Path', '')}"
+        if service == SERVICE:
+            return f"arn:aws:{SERVICE}:{region}:{account}:scalable-target/0"
         if service != "sagemaker":
             return str(ask_arn(service, method, path, headers, body, query, region, account))
         if found := INVOCATION.match(path):
@@ -57,6 +61,9 @@ def install() -> None:
         keys = dict(ask_context(service, iam_action, body, params))
         if iam_action == "cloudwatch:PutMetricData":
             keys["cloudwatch:namespace"] = _namespace(body, params)
+        if service == SERVICE:
+            names = {"service-namespace": "ServiceNamespace", "scalable-dimension": "ScalableDimension"}
+            keys |= {f"{SERVICE}:{key}": _json(body).get(field) for key, field in names.items()}
         return keys
 
     def credentials(config: Mapping[str, Any]) -> dict[str, str]:
@@ -78,7 +85,7 @@ def install() -> None:
     iam_evaluator.parse_policy_document = lambda document: (parse_text if isinstance(document, str) else parse)(
         document
     )
-    iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
+    iam_actions.SERVICE_TO_IAM_NAMESPACE |= {"sagemaker": "sagemaker", SERVICE: SERVICE}
 
 
 def sagemaker_arn(operation: str, request: Mapping[str, Any], region: str, account: str) -> str:

@@ -1,4 +1,4 @@
-"""moto as the record store of SageMaker: registry, models, configurations, pipeline definitions."""
+"""moto as a record store: SageMaker's registry, models, configurations, pipeline definitions; and scaling targets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.sagemaker.models import sagemaker_backends
 from moto.server import ThreadedMotoServer
 
@@ -24,8 +25,9 @@ class MotoRecords:
         self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         self._server.start()
         self._address = self._server.get_host_and_port()
-        self._scope = f"Credential=twin/20130101/{region}/sagemaker/aws4_request"
+        self._region = region
         self._backend = sagemaker_backends[account][region]
+        self._scaling = applicationautoscaling_backends[account][region]
         self._mended: dict[str, Callable[[Request], dict[str, Any]]] = {
             "DeleteModelPackage": self._delete_package,
             "DeleteModelPackageGroup": self._delete_group,
@@ -37,12 +39,19 @@ class MotoRecords:
         mended = self._mended.get(operation)
         return mended(request) if mended else self._ask(operation, request)
 
-    def _ask(self, operation: str, request: Request) -> dict[str, Any]:
+    def scale(self, operation: str, request: Request) -> dict[str, Any]:
+        """Perform one operation of Application Auto Scaling. Raises ApiError."""
+        return self._ask(operation, request, "application-autoscaling", "AnyScaleFrontendService")
+
+    def _ask(
+        self, operation: str, request: Request, service: str = "sagemaker", target: str = "SageMaker"
+    ) -> dict[str, Any]:
         connection = http.client.HTTPConnection(*self._address, timeout=30)
+        scope = f"Credential=twin/20130101/{self._region}/{service}/aws4_request"
         headers = {
-            "X-Amz-Target": f"SageMaker.{operation}",
+            "X-Amz-Target": f"{target}.{operation}",
             "Content-Type": "application/x-amz-json-1.1",
-            "Authorization": f"AWS4-HMAC-SHA256 {self._scope}, SignedHeaders=host, Signature=0",
+            "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
         }
         connection.request("POST", "/", json.dumps(request), headers)
         answer = connection.getresponse()
@@ -87,13 +96,14 @@ class MotoRecords:
                 return package
         raise missing("model package", arn)
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """All records."""
-        return vars(self._backend)
+        return vars(self._backend), vars(self._scaling)
 
-    def load(self, state: Mapping[str, Any]) -> None:
+    def load(self, state: tuple[Mapping[str, Any], Mapping[str, Any]]) -> None:
         """Put them back."""
-        vars(self._backend).update(state)
+        for backend, records in zip((self._backend, self._scaling), state, strict=True):
+            vars(backend).update(records)
 
     def stop(self) -> None:
         """End the server."""
@@ -101,6 +111,8 @@ class MotoRecords:
 
 
 def _refusal(code: str, message: str, status: int) -> ApiError:
+    if message.startswith("No scalable target found"):
+        return ApiError("ObjectNotFoundException", message)
     # SageMaker words what is missing in one way, moto in several.
     if "not found" in message.lower() and "could not find" not in message.lower():
         return invalid(f"Could not find the resource: {message}")

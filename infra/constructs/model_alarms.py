@@ -34,7 +34,7 @@ class ModelAlarms(Construct):
                 of=monitoring.of,
             )
         # Rollouts watch this one, so it has to see a version that fails within the bake time even under little
-        # traffic; a single failed minute is forgiven.
+        # traffic; a single failed minute is forgiven. Without instances there is little traffic by nature.
         self._alarm(
             "errors",
             namespace="AWS/SageMaker",
@@ -43,7 +43,7 @@ class ModelAlarms(Construct):
             statistic="Sum",
             period=60,
             datapoints=2,
-            of=3,
+            of=15 if spec.serving.mode == "serverless" else 3,
         )
         if spec.serving.max_latency is not None:
             self._alarm(

@@ -18,7 +18,7 @@ from infra.role_grants import RoleGrants
 
 
 class PredictFunction(PythonFunction):
-    """Whoever calls the URL signs with IAM and needs lambda:InvokeFunctionUrl on this function."""
+    """Whoever calls the URL signs with IAM and needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on this function."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class PredictFunction(PythonFunction):
             scope,
             id,
             # SageMaker gives a model a minute to answer.
-            Program(names.predict_function, "predict", f"Predictions of {spec.name} over HTTP", 1769, 65),
+            Program(names.predict_function, "predict", f"Predictions of {spec.name} over HTTP", 1769, 75),
             code=code,
             environment={
                 "MODEL": spec.name,

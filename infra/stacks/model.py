@@ -57,9 +57,6 @@ class ModelStack(Stack):
         )
         if spec.monitoring.spark_above is not None:
             ProfileJob(self, "Profiling", names, code=self._code, file=self._file, key_arn=self._key_arn)
-        if spec.serving.has_url:
-            functions_code = assets.Asset(self, "Functions", path=str(functions), exclude=UNPUBLISHED)
-            PredictFunction(self, "Predict", spec, code=functions_code, key_arn=self._key_arn)
         ModelAlarms(self, "Alarms", spec)
         ModelRules(self, "Rules", spec)
         ModelSchedules(self, "Schedules", spec)
@@ -78,6 +75,11 @@ class ModelStack(Stack):
         )
         # Deleted in the opposite order: first what the loop deployed, then the roles and the group that it needs.
         entry.endpoint.node.add_dependency(roles, pipeline)
+        if spec.serving.has_url:
+            functions_code = assets.Asset(self, "Functions", path=str(functions), exclude=UNPUBLISHED)
+            predict = PredictFunction(self, "Predict", spec, code=functions_code, key_arn=self._key_arn)
+            # Its processes read the model file once.
+            predict.node.add_dependency(entry.parameter)
 
     def _grant_values(self) -> dict[str, str]:
         return {

@@ -317,6 +317,8 @@ class EndpointState:
     failure: str
     modified: datetime | None = None
     """When it last changed; only compared with what was read before, as clocks differ."""
+    serverless: bool = False
+    """Whether what serves has no instances."""
 
 
 @dataclass(frozen=True)

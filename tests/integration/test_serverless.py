@@ -94,10 +94,13 @@ def test_only_whoever_may_is_answered(ferry: Kit) -> None:
     caller = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
     assert _post(ferry, _rows(LINES[:1]), who=caller)[0] == 403
     function = f"arn:aws:lambda:{ferry.twin.region}:{ferry.twin.account}:function:{NAMES.predict_function}"
-    grant = {"Effect": "Allow", "Action": "lambda:InvokeFunctionUrl", "Resource": function}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [grant]})
-    iam.put_role_policy(RoleName="app", PolicyName="p", PolicyDocument=policy)
-    assert _post(ferry, _rows(LINES[:1]), who=caller)[0] == 200
+    url = {"Effect": "Allow", "Action": "lambda:InvokeFunctionUrl", "Resource": function}
+    invoke = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function,
+              "Condition": {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}}  # fmt: skip
+    for grants, status in (([url], 403), ([invoke], 403), ([url, invoke], 200)):
+        policy = json.dumps({"Version": "2012-10-17", "Statement": grants})
+        iam.put_role_policy(RoleName="app", PolicyName="p", PolicyDocument=policy)
+        assert _post(ferry, _rows(LINES[:1]), who=caller)[0] == status
 
 
 def test_what_no_model_is_asked_is_refused_with_its_place(ferry: Kit) -> None:
@@ -122,6 +125,7 @@ def test_labels_find_the_predictions(ferry: Kit) -> None:
 def test_a_version_that_throws_is_taken_back_within_its_bake_time(ferry: Kit) -> None:
     champion = ferry.ledger.champion(FERRY)
     assert champion
+    ferry.move(ferry.now() + timedelta(minutes=15))  # the first version is baked
     package = approved(ferry, FERRY, "throws")
     begun, failed = ferry.now(), 0
     while ferry.endpoint(FERRY) != ("InService", champion.config) and ferry.now() - begun < timedelta(hours=1):

@@ -67,8 +67,8 @@ def _do(work: list[Work]) -> None:
     for task in work:
         try:
             task()
-        except Exception:
-            # The answer is given. Whoever has a better use for the error catches it.
+        except BaseException:
+            # The answer is given, and nobody would ask for the next event if this thread ended.
             logging.getLogger(__name__).exception("work after an answer failed")
 
 

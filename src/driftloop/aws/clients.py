@@ -11,7 +11,6 @@ from botocore.config import Config
 
 _CONFIG = Config(
     connect_timeout=3,
-    read_timeout=20,
     # Checksums are TLS's job here; computing them for every small shard costs more than sending it.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
@@ -19,10 +18,10 @@ _CONFIG = Config(
 
 
 @cache
-def client(service: str, attempts: int = 5) -> Any:
-    """The process's client for one service, which makes a call this often at most."""
-    config = _CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": attempts}))
-    return boto3.client(service, config=config)  # type: ignore[call-overload]
+def client(service: str, attempts: int = 5, seconds: float = 20) -> Any:
+    """The process's client for one service, which makes a call this often at most and waits this long for each answer."""
+    retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+    return boto3.client(service, config=_CONFIG.merge(Config(retries=retries, read_timeout=seconds)))  # type: ignore[call-overload]
 
 
 class SystemClock:

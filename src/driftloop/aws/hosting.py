@@ -92,6 +92,7 @@ class SageMakerHosting:
             found["EndpointConfigName"],
             found.get("FailureReason", ""),
             found["LastModifiedTime"],
+            any("CurrentServerlessConfig" in variant for variant in found.get("ProductionVariants", ())),
         )
 
     def prepare(self, package: Package, plan: ServingPlan) -> None:

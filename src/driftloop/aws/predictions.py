@@ -27,8 +27,10 @@ def wired(afterwards: Afterwards) -> Predictions:
 
     return Predictions(
         model,
-        SageMakerEndpoints(client("sagemaker-runtime", attempts=2)),
-        S3Objects(client("s3")),
+        # SageMaker gives a version a minute, and the function has little more: there is no time for a second one.
+        SageMakerEndpoints(client("sagemaker-runtime", attempts=1, seconds=58)),
+        # What is left of the function's time must do for telling that a capture failed.
+        S3Objects(client("s3", attempts=2, seconds=5)),
         SystemClock(),
         settings.live_bucket,
         lambda: str(uuid.uuid4()),

@@ -6,9 +6,10 @@ import csv
 import difflib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from driftloop.data.parsing import BadRowError, parse_cell, parse_id, parse_row, parse_time
@@ -16,6 +17,10 @@ from driftloop.data.schema import Feature, Schema
 
 MAX_PROBLEMS = 20
 """Problems that are told; whoever sent the rows has the same one in all of them, mostly."""
+
+
+_LONGEST_NAME = 64
+"""Of a column; looking for what somebody may have meant by longer ones would take long."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +81,15 @@ def read_json(schema: Schema, body: bytes, now: str, new_id: Callable[[], str]) 
         new_id: makes the id of rows without one.
     """
     rows = _rows(body)
-    texts, problems = [], []
+    texts: list[list[str]] = []
+    problems: list[Problem] = []
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            problems.append(Problem("is not an object of columns and values", number))
-            continue
-        found = list(_problems(schema, row, number))
+        found = list(islice(_problems(schema, row, number), MAX_PROBLEMS - len(problems)))
         problems += found
+        if len(problems) >= MAX_PROBLEMS:
+            break
         if not found:
-            texts.append([_text(row.get(schema.id)) or new_id(), _text(row.get(schema.time)) or now]
+            texts.append([_text(row.get(schema.id)).strip() or new_id(), _text(row.get(schema.time)) or now]
                          + [_text(row[feature.name]) for feature in schema.features])  # fmt: skip
     if problems:
         raise BadQuestionError(problems)
@@ -95,7 +100,7 @@ def read_json(schema: Schema, body: bytes, now: str, new_id: Callable[[], str]) 
 
 def _rows(body: bytes) -> list[Any]:
     try:
-        content = json.loads(body, parse_constant=_no_number)
+        content = json.loads(body, parse_constant=_no_number, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise BadQuestionError([Problem(f"not JSON: {error}")]) from None
     rows = content.get("rows") if isinstance(content, dict) else None
@@ -108,10 +113,20 @@ def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no number; send null if a value is not known")
 
 
-def _problems(schema: Schema, row: Mapping[str, Any], number: int) -> Iterator[Problem]:
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("an object has a name twice")
+    return content
+
+
+def _problems(schema: Schema, row: Any, number: int) -> Iterator[Problem]:
+    if not isinstance(row, dict):
+        yield Problem("is not an object of columns and values", number)
+        return
     known = {schema.id, schema.time, *(feature.name for feature in schema.features)}
     for name in row.keys() - known:
-        close = difflib.get_close_matches(name, sorted(known), n=1)
+        close = difflib.get_close_matches(name, sorted(known), n=1) if len(name) <= _LONGEST_NAME else []
         hint = f"; do you mean {close[0]!r}?" if close else ""
         yield Problem(f"is no column of this model{hint}", number, name[:80])
     checks: dict[str, Callable[[Any], object]] = {schema.id: _check_id, schema.time: _check_time}

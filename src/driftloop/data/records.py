@@ -44,7 +44,9 @@ def capture_record(
     metadata = {"eventId": event_id, "inferenceTime": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
     if inference_id:
         metadata["inferenceId"] = inference_id
-    return json.dumps({"captureData": data, "eventMetadata": metadata, "eventVersion": "0"}).encode() + b"\n"
+    record = {"captureData": data, "eventMetadata": metadata, "eventVersion": "0"}
+    # Escaped, other scripts than the Latin one would take up to three times as much, and a line has a limit.
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
 def capture_key(prefix: str, endpoint: str, variant: str, at: datetime, event_id: str) -> str:

@@ -4,7 +4,7 @@ while it bakes."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from driftloop.names import ModelNames, rollout_signals
 from driftloop.ports import Champion, Deployment, Model, RaisedAlarm
@@ -21,6 +21,15 @@ def bakes_by_itself(model: Model) -> bool:
     return bool(model.spec["serving"]["mode"] != "serverless")
 
 
+def is_baking(model: Model, champion: Champion, now: datetime) -> bool:
+    """True while a version may be taken back by the kit: the next one would make it the version before."""
+    return not bakes_by_itself(model) and now <= _end(model, champion)
+
+
+def _end(model: Model, champion: Champion) -> datetime:
+    return champion.since + timedelta(seconds=model.spec["serving"]["rollout"]["bake"])
+
+
 def misbehaviour(
     model: Model, champion: Champion | None, latest: Deployment | None, raised: Iterable[RaisedAlarm]
 ) -> str:
@@ -33,8 +42,9 @@ def misbehaviour(
         return ""
     if latest.phase != "done" or latest.package_arn != champion.package_arn or latest.instead_of:
         return ""
-    # From its start, as the endpoint answers with the new version before that is recorded.
-    end = champion.since + timedelta(seconds=model.spec["serving"]["rollout"]["bake"])
     watched = watched_alarms(model)
-    rang = [alarm for alarm in raised if alarm.name in watched and latest.started_at <= alarm.since <= end]
+    # From its start, as the endpoint answers with the new version before that is recorded.
+    rang = [
+        alarm for alarm in raised if alarm.name in watched and latest.started_at <= alarm.since <= _end(model, champion)
+    ]
     return f"alarm {rang[0].name} rang while version {champion.version} was baking: {rang[0].reason}" if rang else ""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from driftloop.loop.announce import Announcer
-from driftloop.loop.bake import bakes_by_itself, misbehaviour, watched_alarms
+from driftloop.loop.bake import bakes_by_itself, is_baking, misbehaviour, watched_alarms
 from driftloop.names import ModelNames, model_of_endpoint
 from driftloop.ports import (
     Champion,
@@ -71,6 +71,8 @@ class Deployer:
         if champion and champion.version >= package.version:
             self._overtaken(model.name, package, champion.version)
             return f"version {package.version} is not newer than champion {champion.version}: nothing to do"
+        if champion and is_baking(model, champion, self.clock.now()):
+            raise RetryableError(f"version {champion.version} is still baking; version {package.version} has to wait")
         self._approve(model.name, package)
         running = self.ledger.deployment(model.name)
         if running and running.package_arn == package_arn and running.phase != "prepared":
@@ -94,8 +96,8 @@ class Deployer:
             raise RetryableError(f"version {latest.version} is on its way; {alarm.name} is looked at after that")
         champion = self.ledger.champion(model.name)
         reason = misbehaviour(model, champion, latest, [alarm])
-        if not reason or champion is None:
-            return f"{alarm.name} rings and no version that may still be taken back serves: nothing to do"
+        if not reason or champion is None or version_before(self.hosting, champion)[0] is None:
+            return f"{alarm.name} rings and no version that can still be taken back serves: nothing to do"
         self.hosting.reject(champion.package_arn, reason)
         return reason
 
@@ -192,6 +194,11 @@ class Deployer:
             state = self.hosting.endpoint(endpoint)
         if state and state.status != "InService":
             raise RetryableError(f"{endpoint} is {state.status}; version {package.version} has to wait")
+        if state and state.serverless == bakes_by_itself(model):
+            raise TerminalError(
+                f"serving.mode is {model.spec['serving']['mode']} and {endpoint} was created in the other one, which SageMaker "
+                "does not change: write the old mode again, or deploy the model under another name"
+            )
         return state
 
     def _roll_out(

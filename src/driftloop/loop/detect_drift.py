@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,11 +24,18 @@ from driftloop.ports import Ledger, Model, Models, NotFoundError, Notifier, Obje
 from driftloop.retraining.decision import LOOK_BACK
 from driftloop.retraining.evidence import Watch
 
-Bundle = dict[str, dict[str, Profile]]
-"""Capture object -> hour -> profile: what one file of shards holds."""
-
 _DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading JSON of another form than expected raises."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What one file of shards holds, added up: where each request is an object of its own there are a great many."""
+
+    sources: frozenset[str]
+    """Capture objects."""
+    hours: Mapping[str, Profile]
+
 
 _LABELLED: WarmFiles[Columns] = WarmFiles()
 _SHARDS: WarmFiles[Bundle] = WarmFiles()
@@ -115,22 +122,26 @@ class Detector:
         keys = [(day, key) for day, place in places for key in self.objects.keys(self.live_bucket, place)]
         bundles = _SHARDS.read((name, baseline.id), [key for _, key in keys], lambda key: self._bundle(baseline, key))
         hours: dict[tuple[str, str], list[Profile]] = {}
-        seen: set[tuple[str, str]] = set()
-        for (day, _), bundle in zip(keys, bundles, strict=True):
-            for source, shard in bundle.items():
-                if (day, source) not in seen:
-                    seen.add((day, source))
-                    for hour, profile in shard.items():
-                        hours.setdefault((day, hour), []).append(profile)
+        seen: dict[str, set[str]] = {day: set() for day in dates}
+        for (day, key), found in zip(keys, bundles, strict=True):
+            twice = found.sources & seen[day]
+            bundle = self._bundle(baseline, key, twice) if twice else found
+            seen[day] |= found.sources
+            for hour, profile in bundle.hours.items():
+                hours.setdefault((day, hour), []).append(profile)
         return [merge(baseline.bins, _of_window(hours, window)) for window in windows]
 
-    def _bundle(self, baseline: Baseline, key: str) -> Bundle:
+    def _bundle(self, baseline: Baseline, key: str, without: Collection[str] = ()) -> Bundle:
         text = self.objects.read(self.live_bucket, key)
+        sources, hours = set(without), dict[str, Profile]()
         try:
-            return {
-                shard["object"]: {h: Profile.from_dict(p, baseline.bins) for h, p in shard["hours"].items()}
-                for shard in json.loads(text)
-            }
+            for shard in json.loads(text):
+                if shard["object"] not in sources:
+                    sources.add(shard["object"])
+                    for hour, content in shard["hours"].items():
+                        profile = Profile.from_dict(content, baseline.bins)
+                        hours[hour] = hours[hour] + profile if hour in hours else profile
+            return Bundle(frozenset(sources), hours)
         except _DAMAGED as error:
             hint = "delete it and count its hours again with driftloop backfill"
             reason = f"{type(error).__name__}: {error}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +19,8 @@ JSON = "application/json"
 MAX_BYTES = 4 * 1024 * 1024
 """What a serverless endpoint takes in one request."""
 _MAX_ID = 64
+_ID = re.compile(rf"[!-~][ -~]{{0,{_MAX_ID - 1}}}")
+"""What SageMaker takes."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,17 @@ class Predictions:
         try:
             question = self._question(kind, body, inference_id)
             told = self._ask(question, inference_id)
-            answer = Answer(200, CSV, told.decode()) if kind == CSV else _predictions(question, told)
+            answer = _predictions(question, told, kind)
         except _RefusedError as error:
             return Answer(error.status, JSON, json.dumps({"errors": [problem.to_dict() for problem in error.problems]}))
         self._capture(question, told, inference_id)
         return replace(answer, inference_id=inference_id)
 
     def _question(self, kind: str, body: bytes, inference_id: str) -> Question:
-        if len(inference_id) > _MAX_ID or not inference_id.isprintable():
-            raise _RefusedError(400, f"the inference id has more than {_MAX_ID} characters, or odd ones")
+        if not _ID.fullmatch(inference_id):
+            raise _RefusedError(
+                400, f"the inference id is not 1 to {_MAX_ID} printable ASCII characters, no blank first"
+            )
         try:
             if kind == CSV:
                 question = read_csv(self.model.schema, body)
@@ -97,11 +103,18 @@ def _is_sampled(event_id: str, share: float) -> bool:
     return zlib.crc32(event_id.encode()) < share * 2**32
 
 
-def _predictions(question: Question, told: bytes) -> Answer:
-    lines = told.decode().split()
-    if len(lines) != len(question.ids):
-        raise _RefusedError(502, f"the version answered {len(question.ids)} rows with {len(lines)} predictions")
-    rows = [{"id": row, "probability": float(line)} for row, line in zip(question.ids, lines, strict=True)]
+def _predictions(question: Question, told: bytes, kind: str) -> Answer:
+    try:
+        scores = [float(line) for line in told.decode().split()]
+    except ValueError:
+        raise _RefusedError(502, "the version answered with something else than numbers") from None
+    if len(scores) != len(question.ids):
+        raise _RefusedError(502, f"the version answered {len(question.ids)} rows with {len(scores)} predictions")
+    if not all(map(math.isfinite, scores)):
+        raise _RefusedError(502, "the version answered with numbers that are none")
+    if kind == CSV:
+        return Answer(200, CSV, told.decode())
+    rows = [{"id": row, "probability": score} for row, score in zip(question.ids, scores, strict=True)]
     return Answer(200, JSON, json.dumps({"predictions": rows}))
 
 

@@ -122,9 +122,10 @@ class Reconciler:
         ledger = self.starter.ledger
         champion = ledger.champion(model.name) if old else None
         reason = misbehaviour(model, champion, ledger.deployment(model.name), old) if champion else ""
-        if reason and champion:
+        if reason and champion and version_before(self.confirmer.hosting, champion)[0]:
             self.confirmer.hosting.reject(champion.package_arn, reason)
-        return reason
+            return reason
+        return ""
 
     def _withdrawn(self, model: Model) -> str:
         """Say again that the version that serves was rejected, if there is a way back from it."""

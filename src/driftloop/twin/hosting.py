@@ -109,6 +109,8 @@ class Hosting:
         variant, _ = self._described(config)
         if "ServerlessConfig" in variant and request.get("DeploymentConfig"):
             raise invalid("A DeploymentConfig is for endpoints on instances; a serverless one is updated all at once.")
+        if ("ServerlessConfig" in variant) != bool(self.serverless(endpoint)):
+            raise unsupported("an endpoint that changes between instances and serverless")
         plan = plan_of(request.get("DeploymentConfig", {}))
         with WHOLE:
             if endpoint.status not in ("InService", "Failed"):
@@ -215,6 +217,11 @@ class Hosting:
             spawn(f"capture-{endpoint.name}", lambda: self._captures.resume(captured))
         if captured.waiting:
             self._world.timeline.after(CAPTURE_SECONDS, lambda: self._start_writing(endpoint), settles=False)
+
+    def serverless(self, endpoint: Endpoint) -> Request:
+        """Size of a serverless endpoint; empty for one on instances."""
+        size: Request = self._described(endpoint.config)[0].get("ServerlessConfig", {})
+        return size
 
     def _described(self, config: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The only variant of an endpoint configuration, and its data capture."""

@@ -89,12 +89,29 @@ def test_all_problems_are_told_up_to_a_number() -> None:
         (b'{"rows": []}', "there are no rows"),
         (b'{"rows": {"line": "a"}}', "there are no rows"),
         (b'{"rows": [{"line": "a", "delay": NaN}]}', "NaN is no number; send null"),
+        (b'{"rows": [{"line": "a", "line": "b", "delay": 1}]}', "has a name twice"),
         (b'{"rows": [{"line": "a", "delay": 1e999}]}', "is not finite"),
     ],
 )
 def test_bodies_that_are_no_question(body: bytes, reason: str) -> None:
     with pytest.raises(BadQuestionError, match=reason):
         read_json(SCHEMA, body, NOW, str)
+
+
+def test_many_wrong_names_are_not_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    class Name(str):
+        def __len__(self) -> int:
+            looked.append(self)
+            return super().__len__()
+
+    rows = [{Name(f"wrong{n}"): 1 for n in range(100)} for _ in range(100)]
+    monkeypatch.setattr("driftloop.data.questions._rows", lambda _: rows)
+    with pytest.raises(BadQuestionError) as error:
+        read_json(SCHEMA, b"", NOW, str)
+    assert len(error.value.problems) == MAX_PROBLEMS
+    assert len(set(looked)) <= MAX_PROBLEMS + 1
 
 
 def test_csv_is_checked_row_by_row() -> None:

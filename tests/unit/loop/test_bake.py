@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from driftloop.loop.reconcile import PATIENCE
-from driftloop.ports import RaisedAlarm, RetryableError
+from driftloop.ports import RaisedAlarm, RetryableError, TerminalError
 from driftloop.simulation.fakes import FakeModels
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
@@ -107,3 +107,34 @@ def test_the_reconciler_does_it_if_the_alarms_event_is_lost() -> None:
     _settle(world)
     world.reconciler.reconcile()
     assert _serving(world) == 1
+
+
+def test_the_next_version_waits_until_the_last_one_is_baked() -> None:
+    world = _world()
+    package = ex.package(3)
+    world.hosting.add(package)
+    world.clock.advance(minutes=10)
+    with pytest.raises(RetryableError, match="version 2 is still baking"):
+        world.deployer.decided(package.arn)
+    world.clock.advance(minutes=1)
+    assert "is being rolled out" in world.deployer.decided(package.arn)
+
+
+def test_a_version_serves_on_if_the_one_before_may_not() -> None:
+    world = _world()
+    world.hosting.reject(V1, "by a person, long ago")
+    assert "nothing to do" in _ring(world)
+    world.alarms.raise_(ERRORS, world.clock.now() + timedelta(minutes=3), "2 of 3 minutes")
+    world.clock.advance(hours=1)
+    world.reconciler.reconcile()
+    assert world.hosting.package(V2).approval == "Approved"
+
+
+@pytest.mark.parametrize(("before", "after"), [("serverless", "realtime"), ("realtime", "serverless")])
+def test_a_mode_that_was_changed_is_refused_before_anything_is(before: str, after: str) -> None:
+    world = _world(versions=1, mode=before)
+    world.models = FakeModels(ex.model(serving={"mode": after}))
+    world.clock.advance(days=1)
+    with pytest.raises(TerminalError, match="write the old mode again"):
+        _approve(world, 2)
+    assert world.hosting.rollouts == []

@@ -355,3 +355,12 @@ def test_what_is_no_baseline_is_named(content: bytes) -> None:
     objects.write(ex.ARTIFACTS, "evaluations/x.json", content)
     with pytest.raises(TerminalError, match=r"s3://artifact-bucket/evaluations/x\.json cannot be read"):
         load_baseline(objects, f"s3://{ex.ARTIFACTS}/evaluations/x.json")
+
+
+def test_objects_of_one_request_each_are_counted_once_whatever_bundles_they_are_in(world: World) -> None:
+    columns = ex.traffic(60, seed=3)
+    sources = [world.captured({name: column[n : n + 1] for name, column in columns.items()}, str(n)) for n in range(60)]
+    for batch in (sources[:20], sources[20:], sources[10:30], sources[59:]):
+        world.profile(*batch)
+    assert _detect(world).rows == 60
+    assert _detect(world).rows == 60, "and again by a process that knows the files"

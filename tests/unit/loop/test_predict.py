@@ -122,9 +122,12 @@ def test_an_endpoint_that_does_not_answer(failure: Exception, status: int, reaso
     assert client.later == [], "there is nothing to capture"
 
 
-def test_an_answer_with_other_rows_is_none() -> None:
-    client = Client(endpoint=Endpoint(told=b"0.1\n0.2\n"))
-    assert client.post({"rows": [ROW]}).status == 502
+@pytest.mark.parametrize("kind", ["application/json", "text/csv"])
+@pytest.mark.parametrize("told", [b"0.1\n0.2\n", b"nan\n", b"inf\n", b"abc\n", b"0.1,0.2\n", b"\xff\n"])
+def test_an_answer_that_is_no_probability_for_each_row_is_none(kind: str, told: bytes) -> None:
+    client = Client(endpoint=Endpoint(told=told))
+    answer = client.post(LINE if kind == "text/csv" else {"rows": [ROW]}, kind)
+    assert (answer.status, answer.content_type) == (502, "application/json")
     assert client.later == []
 
 
@@ -135,8 +138,10 @@ def test_an_answer_with_other_rows_is_none() -> None:
         (b"t1,noon,north,1\n", "text/csv", "", 400, "not ISO-8601"),
         (b"<row/>", "text/xml", "", 415, "'text/xml' is not known; send application/json or text/csv"),
         (b"", "", "", 415, "send application/json"),
-        (LINE, "text/csv", "x" * 65, 400, "more than 64 characters"),
-        (LINE, "text/csv", "a\nb", 400, "odd ones"),
+        (LINE, "text/csv", "x" * 65, 400, "not 1 to 64 printable ASCII characters"),
+        (LINE, "text/csv", "a\nb", 400, "printable ASCII"),
+        (LINE, "text/csv", " a", 400, "no blank first"),
+        (LINE, "text/csv", "\u00e9", 400, "printable ASCII"),
         (LINE * (MAX_BYTES // len(LINE) + 1), "text/csv", "", 413, "send fewer rows"),
     ],
 )

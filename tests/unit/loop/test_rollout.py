@@ -110,6 +110,7 @@ def test_the_model_file_says_how_traffic_moves(world: World, strategy: str, plan
 def test_without_instances_all_traffic_moves_at_once_and_sagemaker_watches_nothing(world: World) -> None:
     world.models = FakeModels(ex.model(serving={"mode": "serverless", "memory": "3GB", "concurrency": 7}))
     _serve(world)
+    world.clock.advance(hours=1)
     _approve(world, 2)
     assert world.hosting.plans[f"{ex.BASE}-v2"].on == Serverless(3072, 7)
     assert world.hosting.rollouts[0][1] == RolloutPlan(100, 0, (), guarded=False)

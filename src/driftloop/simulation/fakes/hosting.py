@@ -11,6 +11,7 @@ from driftloop.ports import (
     Package,
     RetryableError,
     RolloutPlan,
+    Serverless,
     ServingPlan,
     TerminalError,
 )
@@ -59,7 +60,8 @@ class FakeHosting:
         """Create an endpoint unless it exists."""
         if endpoint not in self._endpoints:
             self._require(config)
-            self._endpoints[endpoint] = EndpointState("Creating", config, "", self._moment())
+            serverless = isinstance(self.plans[config].on, Serverless)
+            self._endpoints[endpoint] = EndpointState("Creating", config, "", self._moment(), serverless)
             self._asked[endpoint] = config
 
     def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
@@ -91,7 +93,7 @@ class FakeHosting:
         """Let what was asked of an endpoint end: well, or in a silent rollback, or as another status."""
         state = self._endpoints[endpoint]
         config = state.config if failure else self._asked[endpoint]
-        self._endpoints[endpoint] = EndpointState(status, config, failure, self._moment())
+        self._endpoints[endpoint] = EndpointState(status, config, failure, self._moment(), state.serverless)
 
     def _moment(self) -> datetime:
         """Another one for each change."""

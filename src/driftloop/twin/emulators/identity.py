@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -72,6 +72,7 @@ def install() -> None:
         return found
 
     lambda_runtime.execution_credentials = credentials
+    app._enforce_data_plane = _url_needs_both(app._enforce_data_plane)
     iam_actions.extract_resource_arn = resource_arn
     iam_actions.extract_iam_action = action
     iam_actions.request_tag_context = context
@@ -86,6 +87,19 @@ def install() -> None:
         document
     )
     iam_actions.SERVICE_TO_IAM_NAMESPACE |= {"sagemaker": "sagemaker", SERVICE: SERVICE}
+
+
+def _url_needs_both(enforce: Callable[..., Any]) -> Callable[..., Any]:
+    """Since October 2025 a function's URL asks for the permission to invoke the function, too."""
+
+    def enforced(service: str, iam_action: str, *more: Any, **named: Any) -> Any:
+        denied = enforce(service, iam_action, *more, **named)
+        if denied or iam_action != "lambda:InvokeFunctionUrl":
+            return denied
+        context = {"lambda:InvokedViaFunctionUrl": "true"}
+        return enforce(service, "lambda:InvokeFunction", *more, **{**named, "service_context": context})
+
+    return enforced
 
 
 def sagemaker_arn(operation: str, request: Mapping[str, Any], region: str, account: str) -> str:

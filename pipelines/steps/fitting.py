@@ -71,6 +71,14 @@ class Trainer:
         self.matrix: Matrix = encode(schema, self.categories, columns)
         self._labels, self._times = columns[schema.label], columns[schema.time]
 
+    def using(self, hyperparameters: Mapping[str, Any]) -> Trainer:
+        """The same with other hyperparameters. Raises StepError for one that the classifier does not have."""
+        if self._own is None:
+            check_hyperparameters(hyperparameters)
+        other = copy.copy(self)
+        other._settings = {**self._settings, "hyperparameters": hyperparameters}
+        return other
+
     def fit(self, rows: np.ndarray[Any, Any]) -> Predictor:
         """Fit on the rows of a mask. Raises StepError if they have one class only, or they cannot be learned from."""
         labels = self._labels[rows]

@@ -8,6 +8,7 @@ them, so the same recipe is fitted once more on all rows, as is usual after a se
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from driftloop.data.windows import Window
 from driftloop.monitoring.statistics import log_loss
 from pipelines.steps.archive import ARCHIVE, BASELINE, extract, write_content
 from pipelines.steps.fitting import Trainer, iterations
-from pipelines.steps.inference import Predictor, model_fn, score
+from pipelines.steps.inference import SPEC, Predictor, model_fn, score
 from pipelines.steps.record import build_record, read_record, window_of
 from pipelines.steps.rows import read_rows
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
@@ -64,6 +65,9 @@ def refit(args: argparse.Namespace) -> None:
         tested, record = model_fn(temporary), read_record(place, "tested version")
         # The baseline belongs to rows with out-of-time predictions, which the holdout's rows do not have.
         baseline = (place / BASELINE).read_bytes()
+        # As tuned, if they were.
+        made_with = json.loads((place / SPEC).read_bytes())["training"]["hyperparameters"]
+    spec["training"]["hyperparameters"] = made_with
     columns = concatenate([training, holdout])
     say(f"refit: {len(columns[schema.id])} rows read, {len(holdout[schema.id])} of them from the holdout")
     predictor = fit_all(schema, columns, spec["training"])

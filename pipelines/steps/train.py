@@ -18,6 +18,7 @@ from pipelines.steps.out_of_time import OutOfTime, predict_out_of_time
 from pipelines.steps.record import build_record
 from pipelines.steps.rows import read_rows
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, read_spec, run, say
+from pipelines.steps.tuning import tune
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,9 +43,15 @@ def train(args: argparse.Namespace) -> None:
     columns = read_rows(schema, args.training)
     trainer = Trainer(schema, columns, spec["training"])
     say(f"train: {len(columns[schema.id])} rows read, {time.perf_counter() - started:.1f} s")
+    tuned = tune(trainer, columns, spec["training"])
+    if tuned:
+        # The archive's model file says what the version was made with.
+        spec["training"]["hyperparameters"] = tuned.hyperparameters
+        trainer = trainer.using(tuned.hyperparameters)
+        say(f"train: {tuned}, {time.perf_counter() - started:.1f} s")
     unseen = predict_out_of_time(trainer, columns)
     predictor = trainer.fit_all()
-    metrics = _metrics(schema, columns, trainer, predictor, unseen)
+    metrics = _metrics(schema, columns, trainer, predictor, unseen) | (tuned.metrics if tuned else {})
     say(f"train: {metrics}, {time.perf_counter() - started:.1f} s")
     baseline = _baseline(spec, schema, columns, unseen)
     say(f"train: baseline {baseline.id}, limits {_limits(baseline)}, {time.perf_counter() - started:.1f} s")

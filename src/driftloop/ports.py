@@ -306,6 +306,10 @@ class Package:
     """Customer metadata: episode_id, baseline_uri and the like."""
     approval_reason: str = ""
     """What whoever approved or rejected it wrote."""
+    registered_by: str = ""
+    """ARN, as far as SageMaker says so."""
+    decided_by: str = ""
+    """ARN of who changed it last, as far as SageMaker says so."""
 
 
 @dataclass(frozen=True)
@@ -433,6 +437,10 @@ class Hosting(Protocol):
 
     def reject(self, package_arn: str, reason: str) -> None:
         """Take the approval of a version back; there is none to take from a version that is gone."""
+        ...
+
+    def hold(self, package_arn: str, reason: str) -> None:
+        """Have a version wait for its approval again."""
         ...
 
     def retire(self, name: str) -> None:

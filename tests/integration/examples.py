@@ -46,7 +46,7 @@ MODEL_FILES = {
         data: {id: ride, time: at, label: full, label_delay: 0s, features: {hour: integer}}
         training: {window: 10d, holdout: 3d, min_rows: 1000}
         monitoring: {smoothing: 1}
-        retraining: {budget: {per_day: 50, per_month: 50}}
+        retraining: {approval: second_person, budget: {per_day: 50, per_month: 50}}
         """,
     BUS: "        name: late_bus\n"
     + TRIPS

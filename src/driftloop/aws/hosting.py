@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -30,6 +31,12 @@ def is_missing(error: ClientError) -> bool:
     return code in ("ResourceNotFound", "ResourceNotFoundException") or (
         code == "ValidationException" and any(words in message for words in _MISSING)
     )
+
+
+def _person(context: Mapping[str, Any] | None) -> str:
+    """ARN in a UserContext: of an identity of IAM, or of a profile in Studio."""
+    context = context or {}
+    return str(context.get("IamIdentity", {}).get("Arn") or context.get("UserProfileArn") or "")
 
 
 def _over_quota(error: ClientError) -> bool:
@@ -67,6 +74,8 @@ class SageMakerHosting:
             environment=container.get("Environment", {}),
             properties=found.get("CustomerMetadataProperties", {}),
             approval_reason=found.get("ApprovalDescription", ""),
+            registered_by=_person(found.get("CreatedBy")),
+            decided_by=_person(found.get("LastModifiedBy")),
         )
 
     def of_episode(self, group: str, episode_id: str) -> Package | None:
@@ -136,9 +145,16 @@ class SageMakerHosting:
 
     def reject(self, package_arn: str, reason: str) -> None:
         """Take the approval of a version back; there is none to take from a version that is gone."""
+        self._decide(package_arn, "Rejected", reason)
+
+    def hold(self, package_arn: str, reason: str) -> None:
+        """Have a version wait for its approval again."""
+        self._decide(package_arn, "PendingManualApproval", reason)
+
+    def _decide(self, package_arn: str, approval: str, reason: str) -> None:
         try:
             self._sagemaker.update_model_package(
-                ModelPackageArn=package_arn, ModelApprovalStatus="Rejected", ApprovalDescription=reason[:1024]
+                ModelPackageArn=package_arn, ModelApprovalStatus=approval, ApprovalDescription=reason[:1024]
             )
         except ClientError as error:
             if not is_missing(error):

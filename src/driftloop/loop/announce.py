@@ -75,6 +75,11 @@ class Announcer:
         """A rollout cannot begin before somebody has made room for it."""
         self.notifier.publish(f"[driftloop] {model}: version {version} waits for a quota", f"{reason}\n\n{MAKE_ROOM}\n")
 
+    def asks_another(self, model: str, version: int, package_arn: str, reason: str) -> None:
+        """A version was approved by somebody whose approval is not enough."""
+        subject = f"[driftloop] {model}: version {version} needs a second person"
+        self.notifier.publish(subject, f"{reason}\n\nIt waits for its approval again: {package_arn}\n")
+
     def stays(self, model: str, version: int, reason: str) -> None:
         """A version that was rejected serves on."""
         detail = {"model": model, "version": version, "rejected": reason}

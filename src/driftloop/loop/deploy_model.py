@@ -66,6 +66,9 @@ class Deployer:
             return self._rejected(package)
         if package.approval != "Approved":
             return self._taken_back(package)
+        return self._approved(package)
+
+    def _approved(self, package: Package) -> str:
         model = self.models.get(model_of_endpoint(package.group))
         champion = self.ledger.champion(model.name)
         if champion and champion.version >= package.version:
@@ -73,14 +76,22 @@ class Deployer:
             return f"version {package.version} is not newer than champion {champion.version}: nothing to do"
         if champion and is_baking(model, champion, self.clock.now()):
             raise RetryableError(f"version {champion.version} is still baking; version {package.version} has to wait")
+        if objection := self._objection(model, package):
+            self.hosting.hold(package.arn, objection)
+            self.announcer.asks_another(model.name, package.version, package.arn, objection)
+            return objection
         self._approve(model.name, package)
+        return self._start(model, package)
+
+    def _start(self, model: Model, package: Package) -> str:
+        """Roll an approved version out, unless that has been done."""
         running = self.ledger.deployment(model.name)
-        if running and running.package_arn == package_arn and running.phase != "prepared":
+        if running and running.package_arn == package.arn and running.phase != "prepared":
             return f"version {package.version} is {running.phase} already: nothing to do"
         if running and running.phase == "updating":
             raise RetryableError(f"version {running.version} is still updating; version {package.version} has to wait")
         state = self.hosting.endpoint(model.resources.endpoint)
-        if running and running.package_arn == package_arn and _was_told(running, state):
+        if running and running.package_arn == package.arn and _was_told(running, state):
             return self._told_before(model.name, running)
         return self._roll_out(model, package, running, self._ready(model, package, state))
 
@@ -257,6 +268,18 @@ class Deployer:
             if self.announcer.move(self.ledger, moved, episode.status):
                 return
         raise RetryableError(f"episode {moved.id} moves on and on; the next delivery will see it")
+
+    def _objection(self, model: Model, package: Package) -> str:
+        """Why the approval does not count, where the model file wants a second person; empty if it counts."""
+        if model.spec["retraining"]["approval"] != "second_person":
+            return ""
+        episode = self._episode(model.name, package.properties.get("episode_id", ""))
+        asked = episode.by if episode else package.registered_by
+        if not package.decided_by:
+            return f"SageMaker does not say who approved version {package.version}, and it must not be {asked or 'anybody'}"
+        if package.decided_by == asked:
+            return f"version {package.version} was approved by {asked}, who asked for it: another person has to"
+        return ""
 
     def _waiting(self, model: str, episode_id: str) -> Episode | None:
         """The episode of a version if it waits for the decision about it. A decision may overtake the pipeline's end.

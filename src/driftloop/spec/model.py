@@ -163,6 +163,15 @@ class Data(_Part):
         return self
 
 
+class Tuning(_Part):
+    """Which other hyperparameters are tried."""
+
+    search: dict[str, Annotated[list[int | float | str | bool], Field(min_length=1)]] = Field(
+        default_factory=dict, description="Hyperparameter -> values to try; none for no tuning."
+    )
+    trials: int = Field(10, ge=1, le=200, description="Draws at most, each of which is one fit more.")
+
+
 class Training(_Part):
     """How a version is trained."""
 
@@ -189,6 +198,7 @@ class Training(_Part):
     )
     seed: int = 20130101
     hyperparameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
+    tuning: Tuning = Tuning()
 
 
 class Gate(_Part):
@@ -339,7 +349,9 @@ class Retraining(_Part):
         5, ge=1, le=20, description="Retrainings in a row that brought nothing, after which a person is asked."
     )
     budget: Budget = Budget()
-    approval: Literal["auto", "manual"] = "auto"
+    approval: Literal["auto", "manual", "second_person"] = Field(
+        "auto", description="Who approves a version that passed the gate; a second person is not who asked for it."
+    )
 
     @model_validator(mode="after")
     def _schedule_has_period(self) -> Retraining:

@@ -50,6 +50,10 @@ class Records(Protocol):
         """Perform one of RECORDS. Raises ApiError."""
         ...
 
+    def sign(self, arn: str, who: str, created: bool) -> None:
+        """Note who registered a version, or changed it last."""
+        ...
+
 
 class ControlPlane:
     """Answers SageMaker requests."""
@@ -63,7 +67,10 @@ class ControlPlane:
         hosting: Hosting,
         announce: Announce,
         may_pass: Callable[[str, str], str],
+        who: Callable[[str], str],
     ) -> None:
+        """``who`` is the ARN of whoever signs with a key."""
+        self._who = who
         self._platform, self._records, self._announce, self._may_pass = platform, records, announce, may_pass
         self._jobs, self._pipelines, self._hosting = jobs, pipelines, hosting
         self._own: dict[str, Callable[[Request], Answer]] = {
@@ -95,12 +102,13 @@ class ControlPlane:
             raise unsupported(f"sagemaker:{operation}")
         if operation in ("CreatePipeline", "UpdatePipeline") and "PipelineDefinition" in request:
             parse_definition(request["PipelineDefinition"])
-        return self._record(operation, request)
+        return self._record(operation, request, access_key)
 
-    def _record(self, operation: str, request: Request) -> Answer:
+    def _record(self, operation: str, request: Request, access_key: str) -> Answer:
         with WHOLE:
             answer = self._records.call(operation, request)
             if operation in ("CreateModelPackage", "UpdateModelPackage"):
+                self._records.sign(answer["ModelPackageArn"], self._who(access_key), operation == "CreateModelPackage")
                 self._tell_package(answer["ModelPackageArn"])
         return answer
 

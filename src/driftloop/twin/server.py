@@ -69,7 +69,9 @@ class Twin:
                 monitoring.alarm_state, objects.exists, self.keeper.note if self.keeper else lambda _: None,
             )
         )  # fmt: skip
-        plane = ControlPlane(platform, records, jobs, pipelines, self.hosting, events.put, identity.may_pass)
+        plane = ControlPlane(
+            platform, records, jobs, pipelines, self.hosting, events.put, identity.may_pass, identity.caller
+        )
         invocations = asynchronous.Asynchronous(self.activity, self.timeline)
         invocations.install()
         identity.install()

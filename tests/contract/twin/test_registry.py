@@ -122,8 +122,8 @@ def test_what_does_not_exist_is_refused_in_sagemakers_words(
         ("create_endpoint", {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": {
             "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 1}},
         }}, "DeploymentConfig in CreateEndpoint"),
-        ("update_endpoint", {"EndpointName": "e", "EndpointConfigName": "c", "RetainAllVariantProperties": True},
-         "RetainAllVariantProperties in UpdateEndpoint"),
+        ("update_endpoint", {"EndpointName": "e", "EndpointConfigName": "c", "RetainDeploymentConfig": True},
+         "RetainDeploymentConfig in UpdateEndpoint"),
         ("start_pipeline_execution", {"PipelineName": "p", "ParallelismConfiguration": {"MaxParallelExecutionSteps": 2}},
          "ParallelismConfiguration in StartPipelineExecution"),
         ("list_pipeline_executions", {"PipelineName": "p", "SortOrder": "Ascending"}, "SortOrder in ListPipelineExecutions"),
@@ -147,8 +147,9 @@ def test_a_config_that_the_twin_would_serve_differently_is_refused(cloud: Cloud)
             ({"ProductionVariants": [variant, {**variant, "VariantName": "w"}]}, "exactly one variant"),
             (
                 {"ProductionVariants": [{"VariantName": "v", "ModelName": "plain",
-                                         "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}]},
-                "exactly one variant",
+                                         "ServerlessConfig": {
+                    "MemorySizeInMB": 1024, "MaxConcurrency": 1, "ProvisionedConcurrency": 1}}]},
+                "ProvisionedConcurrency in ServerlessConfig",
             ),
             (
                 {"ProductionVariants": [variant], "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/o"}}},

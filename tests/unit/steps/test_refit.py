@@ -99,6 +99,18 @@ def test_fitting_twice_gives_the_same_files(run, refitted, tmp_path):
         assert (tmp_path / "model" / path.relative_to(refitted)).read_bytes() == path.read_bytes(), path
 
 
+def test_it_is_made_with_what_the_tested_version_was_tuned_to(run, trained, tmp_path):
+    folder = tmp_path / "tuned"
+    shutil.copytree(trained / "model", folder)
+    tuned = {**SPEC["training"], "hyperparameters": {"max_iter": 40}}
+    (folder / "spec.json").write_text(json.dumps(SPEC | {"training": tuned}))
+    pack(folder, tmp_path / "tested" / "model.tar.gz")
+    assert run(tmp_path, tmp_path / "tested") == (0, "")
+    assert json.loads((tmp_path / "model" / "spec.json").read_text())["training"] == tuned
+    expected = refit.fit_all(SCHEMA, rows(), tuned)
+    assert (score(model_fn(str(tmp_path / "model")), rows()) == score(expected, rows())).all()
+
+
 def test_a_version_that_is_worse_on_rows_it_has_seen_is_not_registered(run, trained, tmp_path):
     """The tested version knows the holdout by heart, which no fit on more rows can keep up with."""
     folder = tmp_path / "other"

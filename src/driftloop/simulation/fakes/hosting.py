@@ -85,6 +85,13 @@ class FakeHosting:
             self._packages[package_arn] = replace(package, approval="Rejected", approval_reason=reason[:1024])
             self.rejected[package_arn] = reason
 
+    def hold(self, package_arn: str, reason: str) -> None:
+        """Have a version wait for its approval again, if it is there."""
+        if package_arn in self._packages:
+            package = self._packages[package_arn]
+            waiting = replace(package, approval="PendingManualApproval", approval_reason=reason[:1024])
+            self._packages[package_arn] = waiting
+
     def retire(self, name: str) -> None:
         """Delete a configuration and its model if they exist."""
         self.plans.pop(name, None)

@@ -129,6 +129,12 @@ def is_inside(access_key: str) -> bool:
     return access_key in _SERVICES
 
 
+def caller(access_key: str) -> str:
+    """ARN of whoever signs with a key."""
+    headers = {"authorization": f"AWS4-HMAC-SHA256 Credential={access_key}/20130101/{get_region()}/sts/aws4_request"}
+    return str(sts._caller_identity(headers, {})["userArn"])
+
+
 def role_session(role_arn: str, name: str) -> dict[str, str]:
     """Credentials of a role, as a service gets them that assumes it: environment variables of a process."""
     digest = hashlib.sha256(f"{role_arn}|{name}".encode()).hexdigest()

@@ -96,6 +96,13 @@ class MotoRecords:
                 return package
         raise missing("model package", arn)
 
+    def sign(self, arn: str, who: str, created: bool) -> None:
+        """Note who registered a version, or changed it last; moto would say that a profile of its own did."""
+        package, person = self._package(arn), {"IamIdentity": {"Arn": who, "PrincipalId": who.rpartition("/")[2]}}
+        package.last_modified_by = person
+        if created:
+            package.created_by = person
+
     def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """All records."""
         return vars(self._backend), vars(self._scaling)

@@ -125,7 +125,7 @@ def _problems(schema: Schema, row: Any, number: int) -> Iterator[Problem]:
         yield Problem("is not an object of columns and values", number)
         return
     known = {schema.id, schema.time, *(feature.name for feature in schema.features)}
-    for name in row.keys() - known:
+    for name in (name for name in row if name not in known):
         close = difflib.get_close_matches(name, sorted(known), n=1) if len(name) <= _LONGEST_NAME else []
         hint = f"; do you mean {close[0]!r}?" if close else ""
         yield Problem(f"is no column of this model{hint}", number, name[:80])

@@ -153,7 +153,7 @@ class Hosting:
         try:
             reply = fleet.invoke(content_type, accept, body)
         except ApiError as error:
-            if error.status >= 500:
+            if error.code != "ThrottlingException":
                 self._count(endpoint, fleet, "Invocation5XXErrors")
             raise
         self._count(endpoint, fleet, "Invocations")

@@ -3,7 +3,7 @@ waits for it, and if it serves, go back to the version before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -105,12 +105,8 @@ class Deployer:
         latest = self.ledger.deployment(model.name)
         if latest and latest.is_open and not bakes_by_itself(model):
             raise RetryableError(f"version {latest.version} is on its way; {alarm.name} is looked at after that")
-        champion = self.ledger.champion(model.name)
-        reason = misbehaviour(model, champion, latest, [alarm])
-        if not reason or champion is None or version_before(self.hosting, champion)[0] is None:
-            return f"{alarm.name} rings and no version that can still be taken back serves: nothing to do"
-        self.hosting.reject(champion.package_arn, reason)
-        return reason
+        taken_back = take_back(model, self.ledger, self.hosting, [alarm])
+        return taken_back or f"{alarm.name} rings and no version that can still be taken back serves: nothing to do"
 
     def _rejected(self, package: Package) -> str:
         """End the version's episode if it waits for a decision, so that others may start.
@@ -314,6 +310,16 @@ class Deployer:
             capture_percent=round(serving["capture"] * 100),
             kms_key_arn=self.kms_key_arn,
         )
+
+
+def take_back(model: Model, ledger: Ledger, hosting: Hosting, raised: Sequence[RaisedAlarm]) -> str:
+    """Reject the version that serves if it misbehaves while it bakes and another can take its place; says why it did."""
+    champion = ledger.champion(model.name)
+    reason = misbehaviour(model, champion, ledger.deployment(model.name), raised)
+    if not reason or champion is None or version_before(hosting, champion)[0] is None:
+        return ""
+    hosting.reject(champion.package_arn, reason)
+    return reason
 
 
 def version_before(hosting: Hosting, champion: Champion) -> tuple[Package | None, str]:

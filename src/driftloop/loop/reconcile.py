@@ -13,9 +13,9 @@ from itertools import takewhile
 
 from driftloop.data.windows import iso
 from driftloop.loop.announce import ASKS_A_PERSON
-from driftloop.loop.bake import bakes_by_itself, misbehaviour, watched_alarms
+from driftloop.loop.bake import bakes_by_itself, watched_alarms
 from driftloop.loop.confirm_deployment import Confirmer
-from driftloop.loop.deploy_model import version_before
+from driftloop.loop.deploy_model import take_back, version_before
 from driftloop.loop.start_retraining import Starter
 from driftloop.loop.track_episode import Tracker
 from driftloop.names import ModelNames
@@ -119,13 +119,7 @@ class Reconciler:
         """Do what the event of an alarm would have done that rang while a version baked and rings on."""
         mine = (raised[name] for name in watched_alarms(model) if name in raised)
         old = [alarm for alarm in mine if now - alarm.since >= PATIENCE]
-        ledger = self.starter.ledger
-        champion = ledger.champion(model.name) if old else None
-        reason = misbehaviour(model, champion, ledger.deployment(model.name), old) if champion else ""
-        if reason and champion and version_before(self.confirmer.hosting, champion)[0]:
-            self.confirmer.hosting.reject(champion.package_arn, reason)
-            return reason
-        return ""
+        return take_back(model, self.starter.ledger, self.confirmer.hosting, old) if old else ""
 
     def _withdrawn(self, model: Model) -> str:
         """Say again that the version that serves was rejected, if there is a way back from it."""

@@ -30,8 +30,13 @@ class Version:
     capture: Mapping[str, Any]
     role_arn: str
     container: Mapping[str, Any]
-    concurrency: int = 0
-    """Requests at a time that it takes; 0 for as many as there are."""
+    serverless: Mapping[str, Any] | None = None
+    """Size of a serverless variant; None for one on instances."""
+
+    @property
+    def concurrency(self) -> int:
+        """Requests at a time that it takes; 0 for as many as there are."""
+        return self.serverless["MaxConcurrency"] if self.serverless else 0
 
 
 class Fleet:

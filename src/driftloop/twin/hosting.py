@@ -109,7 +109,7 @@ class Hosting:
         variant, _ = self._described(config)
         if "ServerlessConfig" in variant and request.get("DeploymentConfig"):
             raise invalid("A DeploymentConfig is for endpoints on instances; a serverless one is updated all at once.")
-        if ("ServerlessConfig" in variant) != bool(self.serverless(endpoint)):
+        if endpoint.fleet and ("ServerlessConfig" in variant) != bool(endpoint.fleet.version.serverless):
             raise unsupported("an endpoint that changes between instances and serverless")
         plan = plan_of(request.get("DeploymentConfig", {}))
         with WHOLE:
@@ -218,11 +218,6 @@ class Hosting:
         if captured.waiting:
             self._world.timeline.after(CAPTURE_SECONDS, lambda: self._start_writing(endpoint), settles=False)
 
-    def serverless(self, endpoint: Endpoint) -> Request:
-        """Size of a serverless endpoint; empty for one on instances."""
-        size: Request = self._described(endpoint.config)[0].get("ServerlessConfig", {})
-        return size
-
     def _described(self, config: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The only variant of an endpoint configuration, and its data capture."""
         described = self._world.describe("DescribeEndpointConfig", {"EndpointConfigName": config})
@@ -254,7 +249,7 @@ class Hosting:
         model = self._world.describe("DescribeModel", {"ModelName": variant["ModelName"]})
         version = Version(
             config, variant["VariantName"], capture, model["ExecutionRoleArn"], model["PrimaryContainer"],
-            variant.get("ServerlessConfig", {}).get("MaxConcurrency", 0),
+            variant.get("ServerlessConfig"),
         )  # fmt: skip
         fleet = Fleet(version, self._launch, self._world.activity)
         fleet.start()

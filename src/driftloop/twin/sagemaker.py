@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from driftloop.names import VARIANT
 from driftloop.twin.activity import WHOLE
 from driftloop.twin.errors import ApiError, unsupported
 from driftloop.twin.hosting import Endpoint, Hosting
@@ -82,7 +81,7 @@ class ControlPlane:
             "CreateEndpoint": lambda r: {"EndpointArn": hosting.create(r).arn},
             "UpdateEndpoint": lambda r: {"EndpointArn": hosting.update(r).arn},
             "DeleteEndpoint": self._delete_endpoint,
-            "DescribeEndpoint": self._describe_endpoint,
+            "DescribeEndpoint": lambda r: _endpoint(hosting.get(r["EndpointName"])),
             "ListEndpoints": lambda r: {"Endpoints": [_listed(e) for e in hosting.all() if r.get("NameContains", "") in e.name]},
             **{f"{verb}{kind}Job": self._job_operation(verb, kind) for kind in ("Processing", "Training")
                for verb in ("Create", "Describe", "Stop")},
@@ -152,12 +151,6 @@ class ControlPlane:
     def _list_steps(self, request: Request) -> Answer:
         return {"PipelineExecutionSteps": self._pipelines.get(request["PipelineExecutionArn"]).steps[::-1]}
 
-    def _describe_endpoint(self, request: Request) -> Answer:
-        endpoint = self._hosting.get(request["EndpointName"])
-        size = self._hosting.serverless(endpoint)
-        variants = {"ProductionVariants": [{"VariantName": VARIANT, "CurrentServerlessConfig": size}]} if size else {}
-        return {**_endpoint(endpoint), **variants}
-
     def _delete_endpoint(self, request: Request) -> Answer:
         self._hosting.delete(request["EndpointName"])
         return {}
@@ -195,10 +188,14 @@ def _summary(execution: Execution) -> Answer:
 
 
 def _endpoint(endpoint: Endpoint) -> Answer:
-    failure = {"FailureReason": endpoint.failure} if endpoint.failure else {}
+    more: Answer = {"FailureReason": endpoint.failure} if endpoint.failure else {}
+    # What it runs on is known from its fleet: its configuration may have been deleted.
+    version = endpoint.fleet.version if endpoint.fleet else None
+    if version and version.serverless:
+        more["ProductionVariants"] = [{"VariantName": version.variant, "CurrentServerlessConfig": version.serverless}]
     return {
         "EndpointName": endpoint.name, "EndpointArn": endpoint.arn, "EndpointConfigName": endpoint.config,
-        "EndpointStatus": endpoint.status, "CreationTime": endpoint.created, "LastModifiedTime": endpoint.modified, **failure,
+        "EndpointStatus": endpoint.status, "CreationTime": endpoint.created, "LastModifiedTime": endpoint.modified, **more,
     }  # fmt: skip
 
 

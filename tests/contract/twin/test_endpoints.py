@@ -398,3 +398,10 @@ def test_what_serverless_endpoints_cannot_have_is_refused(serverless: Endpoint, 
     name = serverless.config("three", more)
     create = partial(serverless.client.create_endpoint, EndpointName="refused", EndpointConfigName=name)
     assert "no instances and no data capture" in message_of(create)
+
+
+def test_an_endpoint_outlives_its_configuration(serverless: Endpoint) -> None:
+    serverless.client.delete_endpoint_config(EndpointConfigName=serverless.describe()["EndpointConfigName"])
+    [variant] = serverless.describe()["ProductionVariants"]
+    assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 1024, "MaxConcurrency": 2}
+    assert serverless.ask() == "two:1,2"

@@ -6,10 +6,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from driftloop.aws.hosting import is_missing
 from driftloop.data.records import CSV
 from driftloop.ports import NotFoundError, RetryableError, TerminalError
-
-_MISSING = ("could not find", "not found")
 
 
 class SageMakerEndpoints:
@@ -26,8 +25,8 @@ class SageMakerEndpoints:
             )
             told: bytes = answer["Body"].read()
         except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            if code.startswith("Validation") and any(words in message.lower() for words in _MISSING):
+            code = error.response["Error"]["Code"]
+            if is_missing(error):
                 raise NotFoundError(f"{endpoint} does not exist") from error
             if code == "ModelError" or code.startswith(("Validation", "AccessDenied")):
                 raise TerminalError(f"the version could not answer: {code}") from error

@@ -29,7 +29,8 @@ def is_missing(error: ClientError) -> bool:
     """True if SageMaker says that the named thing does not exist."""
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"].lower()
     return code in ("ResourceNotFound", "ResourceNotFoundException") or (
-        code == "ValidationException" and any(words in message for words in _MISSING)
+        # The runtime calls it ValidationError.
+        code in ("ValidationException", "ValidationError") and any(words in message for words in _MISSING)
     )
 
 

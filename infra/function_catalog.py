@@ -81,7 +81,7 @@ _PASS_SERVING_ROLE = Grant(
     "the serving roles of all models, and only to SageMaker",
     {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
 )
-# SageMaker encrypts an endpoint's storage through a grant that its caller makes for it.
+# SageMaker encrypts the storage of an endpoint or a job through a grant that its caller makes for it.
 _ENDPOINT_KEY = (
     Grant(["kms:CreateGrant"], [KEY], condition={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
     Grant(["kms:DescribeKey"], [KEY]),
@@ -260,6 +260,25 @@ FUNCTIONS = (
             _ledger("GetItem", "PutItem", "DeleteItem"),
             *_CONFIRM,
             *_ANNOUNCE,
+        ),
+    ),
+    SharedFunction(
+        "transform_batch",
+        "Has files of rows answered by batch transform jobs, and captures the answers.",
+        memory=1769,
+        timeout=900,
+        work=Work("batch", batch_size=1, concurrency=2),
+        grants=(
+            _read(LIVE, "batch"),
+            _list(LIVE, "batch"),
+            Grant(["s3:ListBucketVersions"], [bucket_arn(LIVE)], condition={"StringLike": {"s3:prefix": ["batch/*"]}}),
+            _write(LIVE, "batch", "capture"),
+            _ledger("GetItem"),
+            _sagemaker(["CreateTransformJob", "DescribeTransformJob"], "transform-job"),
+            Grant(["sagemaker:ListTransformJobs"], ["*"], "SageMaker's list calls know no resources"),
+            *_ENDPOINT_KEY,
+            _MODELS,
+            _NOTIFY,
         ),
     ),
     SharedFunction(

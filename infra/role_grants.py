@@ -20,6 +20,8 @@ class RoleGrants:
     """Grants of one model's roles."""
 
     names: ModelNames
+    batch: bool = False
+    """Whether versions answer files of rows, too."""
 
     def pipeline(self) -> list[Grant]:
         """Runs jobs and registers what they made; reads the results that the gate asks for."""
@@ -86,11 +88,13 @@ class RoleGrants:
 
     def serving(self) -> list[Grant]:
         """Loads a version and writes what it was asked and answered."""
+        files = [self._read(LIVE, "batch"), self._list(LIVE, "batch"), self._write(LIVE, "batch")]
         return [
             self._read(ARTIFACTS, "models"),
             self._list(ARTIFACTS, "models"),
             self._write_captures(),
-            *_telemetry(f"Endpoints/{self.names.base}"),
+            *(files if self.batch else ()),
+            *_telemetry(f"Endpoints/{self.names.base}", *(("TransformJobs",) if self.batch else ())),
             *_image(),
             Grant(["kms:Decrypt", "kms:GenerateDataKey"], [KEY]),
         ]

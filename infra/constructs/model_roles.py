@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from constructs import Construct
 
 from driftloop.names import ModelNames
+from driftloop.spec import ModelSpec
 from infra.constructs.service_role import ServiceRole
 from infra.references import REGION, sub
 from infra.role_grants import RoleGrants
@@ -15,9 +16,10 @@ from infra.role_grants import RoleGrants
 class ModelRoles(Construct):
     """Pipeline, promotion, training and serving. Their names tell the bucket policy who they are."""
 
-    def __init__(self, scope: Construct, id: str, names: ModelNames, values: Mapping[str, str]) -> None:  # noqa: A002
+    def __init__(self, scope: Construct, id: str, spec: ModelSpec, values: Mapping[str, str]) -> None:  # noqa: A002
         super().__init__(scope, id)
-        grants = RoleGrants(names)
+        names = ModelNames(spec.name)
+        grants = RoleGrants(names, batch=spec.serving.batch.every is not None)
 
         def role(purpose: str, description: str) -> ServiceRole:
             return ServiceRole(

@@ -1,4 +1,4 @@
-"""The schedules of one model: judge each window, and retrain at fixed times if the model file says so."""
+"""The schedules of one model: judge each window; retrain, and answer files of rows, at fixed times if the model file says so."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ class ModelSchedules(Construct):
                 message={"model": spec.name, "trigger": "schedule", "time": "<aws.scheduler.scheduled-time>"},
                 dead_letters="retraining",
             )
+        if spec.serving.batch.every is not None:
+            timed_message(
+                self,
+                "Batch",
+                name=f"{base}-batch",
+                expression=rate(spec.serving.batch.every),
+                target=arn("sqs", ref.queue("batch")),
+                # The time names the job: a message that comes twice starts one.
+                message={"model": spec.name, "time": "<aws.scheduler.scheduled-time>"},
+                dead_letters="batch",
+            )
 
 
 def window_cron(window: timedelta) -> str:
@@ -58,6 +69,4 @@ def rate(every: timedelta) -> str:
         if seconds and seconds % length == 0:
             number = seconds // length
             return f"rate({number} {unit}{'s' if number > 1 else ''})"
-    raise LimitError(
-        f"retraining.every: {seconds} s is not a whole number of minutes, which is all that schedules know"
-    )
+    raise LimitError(f"{seconds} s is not a whole number of minutes, which is all that schedules know")

@@ -13,7 +13,7 @@ _ENDED = ["Succeeded", "Failed", "Stopped"]
 
 
 class PlatformRules(Construct):
-    """Requests by hand, the end of pipelines, and changes of endpoints."""
+    """Requests by hand, the end of pipelines and batch jobs, and changes of endpoints."""
 
     def __init__(self, scope: Construct, id: str) -> None:  # noqa: A002
         super().__init__(scope, id)
@@ -39,6 +39,21 @@ class PlatformRules(Construct):
                 },
             },
             work="episode",
+        )
+        QueueRule(
+            self,
+            "Transformed",
+            name=f"{PREFIX}-transform-ended",
+            description="A batch transform job has ended",
+            pattern={
+                "source": ["aws.sagemaker"],
+                "detail-type": ["SageMaker Transform Job State Change"],
+                "detail": {
+                    "TransformJobName": [{"prefix": f"{PREFIX}-"}],
+                    "TransformJobStatus": ["Completed", "Failed", "Stopped"],
+                },
+            },
+            work="batch",
         )
         QueueRule(
             self,

@@ -11,13 +11,13 @@ from infra.references import KEY, arn
 
 
 class SchedulerRole(Construct):
-    """One role for all schedules: they call two functions and fill one queue."""
+    """One role for all schedules: they call two functions and fill two queues."""
 
     def __init__(self, scope: Construct, id: str, key_arn: str) -> None:  # noqa: A002
         super().__init__(scope, id)
         queues = [
-            ref.queue("retraining"),
-            *(ref.dead_letter_queue(work) for work in ("retraining", "detection", "reconciliation")),
+            *(ref.queue(work) for work in ("retraining", "batch")),
+            *(ref.dead_letter_queue(work) for work in ("retraining", "batch", "detection", "reconciliation")),
         ]
         called = [arn("lambda", f"function:{ref.function(name)}") for name in ("detect_drift", "reconcile")]
         self.role = ServiceRole(

@@ -46,7 +46,7 @@ class ModelStack(Stack):
         self._image = TrainingImage(self, "Image", spec.training.image)
         self._code = assets.Asset(self, "Steps", path=str(steps), exclude=UNPUBLISHED)
         self._file = assets.Asset(self, "Spec", path=str(compiled))
-        roles = ModelRoles(self, "Roles", names, self._grant_values())
+        roles = ModelRoles(self, "Roles", spec, self._grant_values())
         pipeline = RetrainingPipeline(
             self,
             "Retraining",

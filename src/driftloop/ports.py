@@ -221,6 +221,15 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The latest version of an object."""
+
+    key: str
+    version: str
+    size: int
+
+
 class Objects(Protocol):
     """Object storage."""
 
@@ -236,8 +245,20 @@ class Objects(Protocol):
         """Create or replace an object."""
         ...
 
+    def create(self, bucket: str, key: str, content: bytes) -> bool:
+        """Create an object. False, and nothing is changed, if there is one."""
+        ...
+
+    def copy(self, bucket: str, key: str, to: str) -> None:
+        """Create or replace an object with the content of another one of up to 5 GB. Raises NotFoundError."""
+        ...
+
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Keys below a prefix, sorted."""
+        ...
+
+    def latest(self, bucket: str, prefix: str) -> list[Stored]:
+        """The objects below a prefix in a bucket that keeps versions, sorted by key."""
         ...
 
 
@@ -381,6 +402,51 @@ class Endpoints(Protocol):
         Raises RetryableError while the endpoint cannot take the request, NotFoundError if there is none and TerminalError
         if the version fails on it.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class TransformPlan:
+    """A batch transform job."""
+
+    name: str
+    sagemaker_model: str
+    """Name of the SageMaker model of the version that answers."""
+    manifest_uri: str
+    """Which files are to be answered."""
+    output_uri: str
+    """Below it ``<file>.out`` is written for each."""
+    on: Instances
+    kms_key_arn: str
+
+
+@dataclass(frozen=True)
+class TransformState:
+    """What a batch transform job does."""
+
+    status: str
+    """``InProgress``, ``Stopping``, ``Completed``, ``Failed`` or ``Stopped``."""
+    failure: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """True once nothing more is written."""
+        return self.status in ("Completed", "Failed", "Stopped")
+
+
+class Transforms(Protocol):
+    """SageMaker batch transform jobs."""
+
+    def start(self, plan: TransformPlan) -> None:
+        """Start a job unless there is one of this name. Raises RetryableError, QuotaError if there is no room for it."""
+        ...
+
+    def state(self, name: str) -> TransformState:
+        """What a job does. Raises NotFoundError."""
+        ...
+
+    def running(self, base: str) -> str:
+        """Name of a job ``<base>-<anything without a hyphen>`` that has not ended; empty if there is none."""
         ...
 
 

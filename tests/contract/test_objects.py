@@ -79,3 +79,27 @@ def test_uris() -> None:
     for bad in ("bucket/a", "s3://bucket", "s3://bucket/", "http://bucket/a", ""):
         with pytest.raises(ValueError, match="not an S3 object"):
             parse_uri(bad)
+
+    def test_an_object_is_made_once(self, objects: Objects) -> None:
+        assert objects.create(BUCKET, "once", b"first")
+        assert not objects.create(BUCKET, "once", b"second")
+        assert objects.read(BUCKET, "once") == b"first"
+        assert len(objects.latest(BUCKET, "once")) == 1
+
+    def test_a_copy_is_the_object_as_it_is_now(self, objects: Objects) -> None:
+        for content in (b"old", b"new"):
+            objects.write(BUCKET, "here", content)
+            objects.copy(BUCKET, "here", "there")
+        objects.write(BUCKET, "here", b"newer")
+        assert objects.read(BUCKET, "there") == b"new"
+        with pytest.raises(NotFoundError, match=f"s3://{BUCKET}/gone does not exist"):
+            objects.copy(BUCKET, "gone", "there")
+
+    def test_the_latest_version_of_each_object(self, objects: Objects) -> None:
+        for key, content in (("in/b", b"1"), ("in/a", b"22"), ("in/b", b"333"), ("inn", b"4")):
+            objects.write(BUCKET, key, content)
+        found = objects.latest(BUCKET, "in/")
+        assert [(item.key, item.size) for item in found] == [("in/a", 2), ("in/b", 3)]
+        objects.write(BUCKET, "in/b", b"55555")
+        assert b"".join(objects.blocks(BUCKET, "in/b", found[1].version)) == b"333"
+        assert objects.latest(BUCKET, "in/")[1].version != found[1].version

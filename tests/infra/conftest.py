@@ -40,7 +40,7 @@ data:
   label: buys
   label_delay: 1h
   features: {age: number}
-serving: {mode: serverless, max_latency: 3s}
+serving: {mode: serverless, max_latency: 3s, batch: {every: 6h}}
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from driftloop.aws.events import BatchDue
 from driftloop.aws.settings import PredictSettings
 from tests.infra.rendering import Template, as_list, statements
 from tests.infra.test_model import ARN, alarm
@@ -84,3 +85,39 @@ def test_alarms_take_a_version_back_where_sagemaker_does_not(fraud: Template, wa
     ]
     assert rule["Targets"][0]["Arn"] == ARN.format(service="sqs", name="driftloop-deployment")
     assert "misbehaves" not in json.dumps(fraud.content)
+
+
+def _batch_schedules(template: Template) -> list[dict[str, Any]]:
+    return [s for s in template.of_type("AWS::Scheduler::Schedule").values() if s["Name"].endswith("-batch")]
+
+
+def test_files_are_answered_on_schedule_where_the_model_file_says_so(flights: Template, walk_in: Template) -> None:
+    assert not _batch_schedules(flights)
+    [schedule] = _batch_schedules(walk_in)
+    assert (schedule["Name"], schedule["ScheduleExpression"]) == ("driftloop-walk-in-batch", "rate(6 hours)")
+    assert schedule["Target"]["Arn"] == ARN.format(service="sqs", name="driftloop-batch")
+    told = BatchDue.model_validate({**json.loads(schedule["Target"]["Input"]), "time": "2026-03-03T00:00:00Z"})
+    assert told.model == "walk_in"
+    assert json.loads(schedule["Target"]["Input"])["time"] == "<aws.scheduler.scheduled-time>"
+
+
+def test_only_versions_that_answer_files_see_them(flights: Template, walk_in: Template) -> None:
+    seen = [
+        {
+            (action, resource)
+            for role, statement in statements(template)
+            if role.startswith("RolesServing")
+            for action in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+            if "/batch/" in str(resource)
+        }
+        for template in (flights, walk_in)
+    ]
+    files = f"{LIVE}/batch/walk_in/*"
+    assert seen == [set(), {("s3:GetObject", files), ("s3:PutObject", files)}]
+
+
+def test_the_end_of_a_job_is_told(platform: Template) -> None:
+    [rule] = [r for r in platform.of_type("AWS::Events::Rule").values() if r["Name"] == "driftloop-transform-ended"]
+    assert rule["EventPattern"]["detail"]["TransformJobStatus"] == ["Completed", "Failed", "Stopped"]
+    assert rule["Targets"][0]["Arn"] == ARN.format(service="sqs", name="driftloop-batch")

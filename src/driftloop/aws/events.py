@@ -127,6 +127,23 @@ class PipelineStatusChange(BaseModel):
     detail: _PipelineDetail
 
 
+class BatchDue(BaseModel):
+    """What the schedule of a model sends when files of rows are to be answered."""
+
+    model: ModelName
+    time: AwareDatetime
+
+
+class _TransformDetail(_Pascal):
+    transform_job_name: str
+
+
+class TransformJobChange(BaseModel):
+    """SageMaker Transform Job State Change."""
+
+    detail: _TransformDetail
+
+
 class _EndpointDetail(_Pascal):
     endpoint_name: str
 
@@ -177,6 +194,12 @@ def parse_news(record: Mapping[str, Any]) -> PackageStateChange | AlarmStateChan
     """What an SQS record tells of a version: what was decided about it, or that an alarm rings. Raises TerminalError."""
     alarm = parse_body(_Kind, record).kind == ALARM_CHANGED
     return parse_body(AlarmStateChange, record) if alarm else parse_body(PackageStateChange, record)
+
+
+def parse_batch_news(record: Mapping[str, Any]) -> BatchDue | TransformJobChange:
+    """What an SQS record tells of files of rows: that it is time for them, or that a job ended. Raises TerminalError."""
+    event = parse_body(_Kind, record).kind
+    return parse_body(TransformJobChange, record) if event else parse_body(BatchDue, record)
 
 
 def parse_sources(record: Mapping[str, Any]) -> list[Source]:

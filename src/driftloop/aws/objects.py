@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from driftloop.ports import NotFoundError
+from driftloop.ports import NotFoundError, Stored
 
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"})
 _BLOCK = 2 * 1024 * 1024
@@ -32,19 +33,47 @@ class S3Objects:
         """Create or replace an object."""
         self._s3.put_object(Bucket=bucket, Key=key, Body=content)
 
+    def create(self, bucket: str, key: str, content: bytes) -> bool:
+        """Create an object. False, and nothing is changed, if there is one."""
+        try:
+            self._s3.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "PreconditionFailed":
+                return False
+            raise
+        return True
+
+    def copy(self, bucket: str, key: str, to: str) -> None:
+        """Create or replace an object with the content of another one of up to 5 GB. Raises NotFoundError."""
+        with _gone(bucket, key):
+            self._s3.copy_object(Bucket=bucket, Key=to, CopySource={"Bucket": bucket, "Key": key})
+
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Keys below a prefix, sorted."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
 
+    def latest(self, bucket: str, prefix: str) -> list[Stored]:
+        """The objects below a prefix in a bucket that keeps versions, sorted by key."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        found = (item for page in pages for item in page.get("Versions", ()) if item["IsLatest"])
+        return sorted((Stored(item["Key"], item["VersionId"], item["Size"]) for item in found), key=lambda s: s.key)
+
     def _get(self, bucket: str, key: str, version: str | None = None) -> Any:
         which = {"VersionId": version} if version else {}
-        try:
+        with _gone(bucket, key):
             return self._s3.get_object(Bucket=bucket, Key=key, **which)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
-                raise NotFoundError(f"s3://{bucket}/{key} does not exist") from error
-            raise
+
+
+@contextmanager
+def _gone(bucket: str, key: str) -> Iterator[None]:
+    """Raises NotFoundError if that is what S3 says."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            raise NotFoundError(f"s3://{bucket}/{key} does not exist") from error
+        raise
 
 
 def parse_uri(uri: str) -> tuple[str, str]:

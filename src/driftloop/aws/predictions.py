@@ -22,7 +22,7 @@ def wired(afterwards: Afterwards) -> Predictions:
     settings = PredictSettings.from_environment()
     model = SsmModels(client("ssm")).get(settings.model)
 
-    def later(capture: Callable[[], None]) -> None:
+    def later(capture: Callable[[], object]) -> None:
         afterwards.do(lambda: _capture(capture, model.name))
 
     return Predictions(
@@ -38,7 +38,7 @@ def wired(afterwards: Afterwards) -> Predictions:
     )
 
 
-def _capture(capture: Callable[[], None], model: str) -> None:
+def _capture(capture: Callable[[], object], model: str) -> None:
     """The client has its answer: a capture that fails is counted, and an alarm tells people."""
     try:
         capture()

@@ -17,6 +17,7 @@ from driftloop.aws.objects import S3Objects
 from driftloop.aws.pipelines import SageMakerPipelines
 from driftloop.aws.scaling import EndpointScaling
 from driftloop.aws.settings import Settings
+from driftloop.aws.transforms import SageMakerTransforms
 from driftloop.loop.announce import Announcer
 
 CLOCK = SystemClock()
@@ -58,6 +59,12 @@ def pipelines() -> SageMakerPipelines:
 def hosting() -> SageMakerHosting:
     """Packages and endpoints."""
     return SageMakerHosting(client("sagemaker"))
+
+
+@cache
+def transforms() -> SageMakerTransforms:
+    """Batch transform jobs."""
+    return SageMakerTransforms(client("sagemaker"))
 
 
 @cache

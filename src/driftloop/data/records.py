@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +53,12 @@ def capture_record(
 def capture_key(prefix: str, endpoint: str, variant: str, at: datetime, event_id: str) -> str:
     """Where a capture object is kept: ``<prefix>/<endpoint>/<variant>/yyyy/mm/dd/hh/mm-ss-mmm-<event>.jsonl``."""
     return f"{prefix}/{endpoint}/{variant}/{at:%Y/%m/%d/%H/%M-%S}-{at.microsecond // 1000:03d}-{event_id}.jsonl"
+
+
+def is_sampled(event_id: str, share: float) -> bool:
+    """Whether a record belongs to the share that is kept: decided by its id and not by counting, as those who decide are
+    many and may decide again."""
+    return zlib.crc32(event_id.encode()) < share * 2**32
 
 
 def _encoded(body: Body, encodings: Encodings) -> dict[str, str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from driftloop.data.questions import BadQuestionError, Problem, Question, read_csv, read_json
-from driftloop.data.records import CSV, Body, Encodings, capture_key, capture_record
+from driftloop.data.records import CSV, Body, Encodings, capture_key, capture_record, is_sampled
 from driftloop.data.windows import iso
 from driftloop.names import VARIANT
 from driftloop.ports import Clock, Endpoints, Model, NotFoundError, Objects, RetryableError, TerminalError
@@ -44,7 +43,7 @@ class Predictions:
     clock: Clock
     live_bucket: str
     new_id: Callable[[], str]
-    later: Callable[[Callable[[], None]], None]
+    later: Callable[[Callable[[], object]], None]
 
     def answer(self, content_type: str, body: bytes, inference_id: str = "") -> Answer:
         """One request; whatever comes of it is an answer."""
@@ -89,18 +88,13 @@ class Predictions:
 
     def _capture(self, question: Question, told: bytes, inference_id: str) -> None:
         serving, event_id = self.model.spec["serving"], self.new_id()
-        if serving["mode"] != "serverless" or not _is_sampled(event_id, serving["capture"]):
+        if serving["mode"] != "serverless" or not is_sampled(event_id, serving["capture"]):
             return
         at = self.clock.now()
         record = capture_record(Body(CSV, question.rows), Body(CSV, told), Encodings(), event_id, at, inference_id)
-        # An object of its own under a name of its own: written twice it is still one, so retries count nothing double.
+        # An object of its own under a name of its own, made once: retries count nothing double.
         key = capture_key("capture", self.model.resources.endpoint, VARIANT, at, event_id)
-        self.later(lambda: self.objects.write(self.live_bucket, key, record))
-
-
-def _is_sampled(event_id: str, share: float) -> bool:
-    """Decided by the id and not by counting: there are many processes, and most answer a few requests."""
-    return zlib.crc32(event_id.encode()) < share * 2**32
+        self.later(lambda: self.objects.create(self.live_bucket, key, record))
 
 
 def _predictions(question: Question, told: bytes, kind: str) -> Answer:

@@ -235,6 +235,22 @@ class Rollout(_Part):
         return self
 
 
+class Batch(_Part):
+    """How files of rows are answered."""
+
+    every: Annotated[Length, AfterValidator(_minutes)] | None = Field(
+        None, description="How often files of rows that wait in the live bucket are answered, whole minutes."
+    )
+    instance: Instance = Field("ml.m5.large", description="Of the jobs; there while they run.")
+    count: int = Field(1, ge=1, le=20, description="Instances of a job, among which its files are divided.")
+
+    @model_validator(mode="after")
+    def _jobs_have_a_time(self) -> Batch:
+        if self.every is None and self.model_fields_set - {"every"}:
+            raise ValueError("`instance` and `count` are of jobs that answer files: say how often, with `every`")
+        return self
+
+
 class Serving(_Part):
     """How predictions are served."""
 
@@ -257,6 +273,7 @@ class Serving(_Part):
         None, description="Average time to an answer, whole seconds, above which an alarm rings and rollouts go back."
     )
     rollout: Rollout = Rollout()
+    batch: Batch = Batch()
 
     @property
     def has_url(self) -> bool:

@@ -11,6 +11,7 @@ from driftloop.simulation.fakes.services import (
     FakeNotifier,
     FakePipelines,
     FakeScaler,
+    FakeTransforms,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "FakeObjects",
     "FakePipelines",
     "FakeScaler",
+    "FakeTransforms",
 ]

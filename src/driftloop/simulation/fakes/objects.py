@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from driftloop.ports import NotFoundError
+from driftloop.ports import NotFoundError, Stored
 
 _BLOCK = 1000
 
@@ -30,9 +30,25 @@ class FakeObjects:
         """Create or replace an object."""
         self._versions.setdefault((bucket, key), []).append(content)
 
+    def create(self, bucket: str, key: str, content: bytes) -> bool:
+        """Create an object. False, and nothing is changed, if there is one."""
+        if (bucket, key) in self._versions:
+            return False
+        self.write(bucket, key, content)
+        return True
+
+    def copy(self, bucket: str, key: str, to: str) -> None:
+        """Create or replace an object with the content of another one. Raises NotFoundError."""
+        self.write(bucket, to, self._get(bucket, key, None))
+
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Keys below a prefix, sorted."""
         return sorted(key for where, key in self._versions if where == bucket and key.startswith(prefix))
+
+    def latest(self, bucket: str, prefix: str) -> list[Stored]:
+        """The objects below a prefix, sorted by key."""
+        found = ((key, self._versions[bucket, key]) for key in self.keys(bucket, prefix))
+        return [Stored(key, str(len(versions) - 1), len(versions[-1])) for key, versions in found]
 
     def put(self, bucket: str, key: str, content: bytes) -> str:
         """As a client would: write an object and get its version."""

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from driftloop.ports import DriftloopError, Model, NotFoundError, RaisedAlarm, Scaling
+from driftloop.ports import (
+    DriftloopError,
+    Model,
+    NotFoundError,
+    RaisedAlarm,
+    Scaling,
+    TransformPlan,
+    TransformState,
+)
 
 
 @dataclass
@@ -139,3 +147,31 @@ class FakeNotifier:
     def subjects(self) -> list[str]:
         """Subjects so far."""
         return [subject for subject, _ in self.messages]
+
+
+class FakeTransforms:
+    """Batch transform jobs; what a job writes is put there by whoever plays it."""
+
+    def __init__(self) -> None:
+        self.plans: dict[str, TransformPlan] = {}
+        self.states: dict[str, TransformState] = {}
+
+    def start(self, plan: TransformPlan) -> None:
+        """Start a job unless there is one of this name."""
+        if plan.name not in self.plans:
+            self.plans[plan.name], self.states[plan.name] = plan, TransformState("InProgress")
+
+    def end(self, name: str, status: str, failure: str = "") -> None:
+        """A job ends."""
+        self.states[name] = TransformState(status, failure)
+
+    def state(self, name: str) -> TransformState:
+        """What a job does. Raises NotFoundError."""
+        if name not in self.states:
+            raise NotFoundError(f"transform job {name} does not exist")
+        return self.states[name]
+
+    def running(self, base: str) -> str:
+        """Name of a job ``<base>-<anything without a hyphen>`` that has not ended; empty if there is none."""
+        mine = (name for name in sorted(self.plans) if name.rpartition("-")[0] == base)
+        return next((name for name in mine if not self.states[name].is_over), "")

@@ -54,6 +54,7 @@ def app(
         functions=functions,
         owners=[spec.owner for spec in specs],
         retain=_flag(root, "driftloop:retain"),
+        mlflow=_flag(root, "driftloop:mlflow"),
     )
     for spec in specs:
         stack = ModelStack(root, spec, definition=compiled, steps=steps, functions=functions, compiled=_compile(spec))

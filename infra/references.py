@@ -19,6 +19,8 @@ LEDGER = names.LEDGER_TABLE
 TOPIC = f"{PREFIX}-notifications"
 KEY_ALIAS = f"alias/{PREFIX}"
 KEY_PARAMETER = f"/{PREFIX}/platform/kms-key-arn"
+TRACKING = "mlflow"
+"""Prefix of what MLflow keeps of runs, among the artifacts."""
 SCHEDULER_ROLE = f"{PREFIX}-scheduler-{REGION}"
 
 

@@ -14,6 +14,7 @@ from driftloop.names import PLATFORM_STACK, PREFIX
 from infra.constructs.data_buckets import DataBuckets
 from infra.constructs.dead_letters import DeadLetters
 from infra.constructs.encryption_key import EncryptionKey
+from infra.constructs.experiment_tracking import ExperimentTracking
 from infra.constructs.ledger import Ledger
 from infra.constructs.loop_function import LoopFunction
 from infra.constructs.notifications import Notifications
@@ -31,7 +32,10 @@ from infra.references import LIVE, arn, bucket_arn, sub
 class PlatformStack(Stack):
     """Keys, buckets, ledger, queues, topic and functions."""
 
-    def __init__(self, scope: Construct, *, functions: Path, owners: Iterable[str], retain: bool) -> None:
+    def __init__(
+        self, scope: Construct, *, functions: Path, owners: Iterable[str], retain: bool, mlflow: bool = False
+    ) -> None:
+        """``mlflow`` adds an MLflow app, which the loop does without."""
         super().__init__(scope, PLATFORM_STACK, description="driftloop: what all models share")
         removal = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
         encryption = EncryptionKey(self, "Encryption", removal)
@@ -76,6 +80,8 @@ class PlatformStack(Stack):
         watch.node.add_dependency(reconciliation)
         letters = [*(queue.dead_letters for queue in queues.values()), *failures.values()]
         Overview(self, "Overview", [*watch.alarms, *(letter.alarm for letter in letters)])
+        if mlflow:
+            ExperimentTracking(self, "Mlflow", buckets.artifacts, key.key_arn, removal)
 
     def _connect(self, buckets: DataBuckets, queues: dict[str, WorkQueue]) -> None:
         arrivals = {"capture/": queues["capture"], "labels/": queues["labels"]}

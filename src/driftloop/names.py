@@ -10,6 +10,8 @@ NAMESPACE = "driftloop"
 
 VARIANT = "AllTraffic"
 PLATFORM_STACK = f"{PREFIX}-platform"
+MLFLOW_PARAMETER = f"/{PREFIX}/platform/mlflow-app-arn"
+"""SSM parameter with the ARN of the MLflow app, where one is deployed."""
 
 
 class Metric:

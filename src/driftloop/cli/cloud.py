@@ -17,7 +17,7 @@ import click
 from driftloop.aws.ledger import DynamoLedger
 from driftloop.aws.models import SsmModels
 from driftloop.aws.objects import S3Objects
-from driftloop.names import LEDGER_TABLE, PREFIX, bucket
+from driftloop.names import LEDGER_TABLE, MLFLOW_PARAMETER, PREFIX, bucket
 from driftloop.ports import Model, NotFoundError
 from driftloop.spec.model import HINTS, NAME
 
@@ -118,6 +118,18 @@ class Cloud:
             there = ", ".join(model.name for model in self.models.all()[0]) or "none; deploy the stacks first"
             raise click.ClickException(
                 f"no model {name!r} is deployed to {self.place}; deployed there: {there}"
+            ) from None
+
+    @property
+    def mlflow_app(self) -> str:
+        """ARN of the platform's MLflow app. Raises ClickException without one."""
+        client = self.client("ssm")
+        try:
+            return str(client.get_parameter(Name=MLFLOW_PARAMETER)["Parameter"]["Value"])
+        except client.exceptions.ParameterNotFound:
+            raise click.ClickException(
+                f"no MLflow app is deployed to {self.place}; "
+                "`npx cdk deploy driftloop-platform -c driftloop:mlflow=true` deploys one"
             ) from None
 
     def put_event(self, detail_type: str, detail: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, set_tracking_uri
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--tracking-uri", required=True)
     parser.add_argument("--artifacts", help="where files of new experiments are kept; the server decides without it")
     options = parser.parse_args()
+    # SageMaker's plugin signs for the place that is set for the process, whatever the client was made with.
+    set_tracking_uri(options.tracking_uri)
     client = MlflowClient(tracking_uri=options.tracking_uri, registry_uri=options.tracking_uri)
     done: Counter[str] = Counter(created=0, updated=0, unchanged=0)
     for line in sys.stdin:

@@ -35,17 +35,21 @@ _SETTINGS = {
     help="Where the database and the files are kept.",
 )  # fmt: skip
 @click.option("--tracking-uri", help="A tracking server instead, or the ARN of SageMaker's.")
+@click.option("--aws", is_flag=True, help="The MLflow app of the deployed platform, if it has one.")
 @click.option("--ui/--no-ui", default=True, help="Serve MLflow's pages afterwards, until Ctrl-C.", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of the pages.")
-def mlflow(models: tuple[str, ...], folder: Path, tracking_uri: str | None, ui: bool, port: int) -> None:
+def mlflow(models: tuple[str, ...], folder: Path, tracking_uri: str | None, aws: bool, ui: bool, port: int) -> None:
     """Bring the training runs of MODELS (all without any) into MLflow, and show them.
 
     Each execution of a pipeline is a run, whatever became of it; running this again adds what is new. The loop itself does
     without MLflow.
     """
+    if aws and tracking_uri:
+        raise click.UsageError("--aws and --tracking-uri name two places; give one of them")
     if not _PYTHON.exists():
         raise click.ClickException("MLflow is not installed; run `make mlflow-environment`")
     cloud = Cloud.of_environment()
+    server = cloud.mlflow_app if aws else tracking_uri
     deployed, unreadable = ([cloud.model(name) for name in models], {}) if models else cloud.models.all()
     for name, reason in unreadable.items():
         click.echo(f"{name}: left out: {reason}", err=True)
@@ -54,10 +58,10 @@ def mlflow(models: tuple[str, ...], folder: Path, tracking_uri: str | None, ui: 
         runs = training_runs(cloud, model)
         click.echo(f"{model.name}: {len(runs)} runs")
         lines.append(json.dumps({"name": ModelNames(model.name).base, "runs": runs}) + "\n")
-    place = tracking_uri or f"sqlite:///{folder.absolute()}/mlflow.db"
-    done = _store(place, None if tracking_uri else folder.absolute() / "artifacts", "".join(lines))
+    place = server or f"sqlite:///{folder.absolute()}/mlflow.db"
+    done = _store(place, None if server else folder.absolute() / "artifacts", "".join(lines))
     click.echo(f"{place}: " + ", ".join(f"{count} {what}" for what, count in done.items()))
-    if ui and not tracking_uri:
+    if ui and not server:
         _serve(place, port)
 
 

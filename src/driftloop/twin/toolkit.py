@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-TARGET = ("-c", "driftloop:platform=host", "-c", "driftloop:retain=false")
-"""Functions packaged for this machine, and everything removable: the only differences from a deployment to AWS."""
+TARGET = ("-c", "driftloop:platform=host", "-c", "driftloop:retain=false", "-c", "driftloop:mlflow=false")
+"""Functions packaged for this machine, everything removable and no MLflow app, whatever cdk.json says: the only
+differences from a deployment to AWS."""
 
 
 class ToolkitError(Exception):

@@ -91,7 +91,10 @@ def test_a_group_is_created_and_deleted(cloud: Cloud) -> None:
     until(lambda: not client.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"])
 
 
-@pytest.mark.parametrize("kind", ["AWS::SageMaker::Unicorn", "AWS::SageMaker::Domain", "AWS::Unknown::Thing"])
+@pytest.mark.parametrize(
+    "kind",
+    ["AWS::SageMaker::Unicorn", "AWS::SageMaker::Domain", "AWS::SageMaker::MlflowApp", "AWS::Unknown::Thing"],
+)
 def test_a_type_that_nobody_knows_is_refused(cloud: Cloud, kind: str) -> None:
     assert kind in message_of(lambda: Stack(cloud, R={"Type": kind, "Properties": {}}))
 

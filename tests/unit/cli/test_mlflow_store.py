@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
+
+import pytest
 
 from driftloop.cli import tracking
 
@@ -38,3 +42,36 @@ def test_a_run_that_changes_is_brought_up_to_date(tmp_path: Path) -> None:
         assert dict(ask(PARAMS_READ).fetchall()) == params
         assert "driftloop.serves" not in dict(ask(TAGS_READ).fetchall())
         assert ask("select alias from registered_model_aliases").fetchall() == []
+
+
+APP = "arn:aws:sagemaker:eu-central-1:111122223333:mlflow-app/app-ABC"
+
+
+class Server(BaseHTTPRequestHandler):
+    """Stands where SageMaker's app does: it knows every experiment, and no runs or versions."""
+
+    seen: ClassVar[list[tuple[str, str]]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append((self.headers["x-sm-mlflow-app-arn"], self.headers["Authorization"]))
+        answer = {"experiment": {"experiment_id": "1", "name": "model", "lifecycle_stage": "active"}}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer if "get-by-name" in self.path else {}).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+def test_every_request_to_sagemakers_app_names_it_and_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        done = tracking._store(APP, None, json.dumps({"name": "model", "runs": []}) + "\n")
+        server.shutdown()
+        thread.join()
+    assert done == {"created": 0, "updated": 0, "unchanged": 0}
+    assert {arn for arn, _ in Server.seen} == {APP}
+    assert len(Server.seen) == 2
+    assert all("/eu-central-1/sagemaker/aws4_request" in signed for _, signed in Server.seen)

@@ -15,7 +15,7 @@ from driftloop.twin.activity import Activity
 from driftloop.twin.containers import check_image
 from driftloop.twin.errors import ApiError, invalid
 from driftloop.twin.jobs import Platform
-from driftloop.twin.model_process import ModelServer, Reply
+from driftloop.twin.model_process import PATIENCE, ModelServer, Reply
 
 RESTARTS = 5
 """How often in a row a process is started again without having answered a request."""
@@ -121,7 +121,14 @@ class Fleet:
 
 def launch(platform: Platform, version: Version) -> ModelServer:
     """Start the process of a version and wait until it answers. Raises ApiError."""
-    container, role_arn = version.container, version.role_arn
+    return serve(platform, version.role_arn, version.container)
+
+
+def serve(platform: Platform, role_arn: str, container: Mapping[str, Any], patience: float = PATIENCE) -> ModelServer:
+    """Start the process of a model's container and wait until it answers. Raises ApiError.
+
+    ``patience`` is for how many seconds it may work on a request.
+    """
     check_image(container["Image"])
     archive = platform.store(role_arn, "SageMaker").read(container["ModelDataUrl"])
     folder = Path(tempfile.mkdtemp(prefix="e-", dir=platform.folder / "endpoints"))
@@ -135,7 +142,7 @@ def launch(platform: Platform, version: Version) -> ModelServer:
     settings = {
         k: v.replace("/opt/ml/model", str(folder / "model")) for k, v in container.get("Environment", {}).items()
     }
-    server = ModelServer(folder, base | access | settings)
+    server = ModelServer(folder, base | access | settings, patience)
     try:
         server.wait_ready()
     except ApiError:

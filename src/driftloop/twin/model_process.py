@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from driftloop.twin.errors import ApiError, invalid
+from driftloop.twin.errors import ApiError
 
+PATIENCE = 60.0
+"""For how many seconds a model may work on a request."""
 _START_SECONDS = 60
 _SERVER = Path(__file__).with_name("model_server.py")
 
@@ -32,8 +34,8 @@ class Reply:
 class ModelServer:
     """The process that serves one version."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._port = 0
+    def __init__(self, folder: Path, environment: Mapping[str, str], patience: float = PATIENCE) -> None:
+        self._port, self._patience = 0, patience
         self._idle: queue.SimpleQueue[IO[bytes]] = queue.SimpleQueue()
         self._folder = folder
         self._log = (folder / "server.log").open("wb")
@@ -51,7 +53,8 @@ class ModelServer:
         timer.cancel()
         if not line.startswith(b"ready "):
             said = (self._folder / "server.log").read_text(errors="replace").strip().splitlines()
-            raise invalid("the container did not pass the ping health check: " + " ".join(said[-3:])[:800])
+            reason = " ".join(said[-3:])[:800]
+            raise ApiError("AlgorithmError", f"the container did not pass the ping health check: {reason}")
         self._port = int(line.split()[1])
 
     def invoke(self, content_type: str, accept: str, body: bytes) -> Reply:
@@ -60,7 +63,7 @@ class ModelServer:
             try:
                 stream = self._idle.get_nowait()
             except queue.Empty:
-                connection = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+                connection = socket.create_connection(("127.0.0.1", self._port), timeout=self._patience)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 stream = cast("IO[bytes]", connection.makefile("rwb"))
             for part in (content_type.encode(), accept.encode(), body):

@@ -12,6 +12,7 @@ from driftloop.twin.hosting import Endpoint, Hosting
 from driftloop.twin.jobs import Job, Jobs, Platform
 from driftloop.twin.pipelines import Announce, Execution, Pipelines, parse_definition
 from driftloop.twin.requests import check_request, only
+from driftloop.twin.transforms import Transforms, describe, summary
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -33,6 +34,16 @@ _HONOURED = {
     "ListPipelineExecutions": {"PipelineName"},
     "ListPipelineExecutionSteps": {"PipelineExecutionArn"},
     "ListEndpoints": {"NameContains"},
+    "ListTransformJobs": {
+        "NameContains",
+        "StatusEquals",
+        "CreationTimeAfter",
+        "CreationTimeBefore",
+        "SortBy",
+        "SortOrder",
+        "MaxResults",
+        "NextToken",
+    },
     "CreateModel": {"ModelName", "PrimaryContainer", "ExecutionRoleArn", "Tags"},
     "CreateEndpointConfig": {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "KmsKeyId", "Tags"},
 }
@@ -62,6 +73,7 @@ class ControlPlane:
         platform: Platform,
         records: Records,
         jobs: Jobs,
+        transforms: Transforms,
         pipelines: Pipelines,
         hosting: Hosting,
         announce: Announce,
@@ -71,7 +83,7 @@ class ControlPlane:
         """``who`` is the ARN of whoever signs with a key."""
         self._who = who
         self._platform, self._records, self._announce, self._may_pass = platform, records, announce, may_pass
-        self._jobs, self._pipelines, self._hosting = jobs, pipelines, hosting
+        self._jobs, self._transforms, self._pipelines, self._hosting = jobs, transforms, pipelines, hosting
         self._own: dict[str, Callable[[Request], Answer]] = {
             "StartPipelineExecution": self._start_execution,
             "StopPipelineExecution": self._stop_execution,
@@ -83,6 +95,10 @@ class ControlPlane:
             "DeleteEndpoint": self._delete_endpoint,
             "DescribeEndpoint": lambda r: _endpoint(hosting.get(r["EndpointName"])),
             "ListEndpoints": lambda r: {"Endpoints": [_listed(e) for e in hosting.all() if r.get("NameContains", "") in e.name]},
+            "CreateTransformJob": lambda r: {"TransformJobArn": transforms.start(r).arn},
+            "DescribeTransformJob": lambda r: describe(transforms.get(r["TransformJobName"])),
+            "StopTransformJob": self._stop_transform,
+            "ListTransformJobs": self._list_transforms,
             **{f"{verb}{kind}Job": self._job_operation(verb, kind) for kind in ("Processing", "Training")
                for verb in ("Create", "Describe", "Stop")},
         }  # fmt: skip
@@ -154,6 +170,14 @@ class ControlPlane:
     def _delete_endpoint(self, request: Request) -> Answer:
         self._hosting.delete(request["EndpointName"])
         return {}
+
+    def _stop_transform(self, request: Request) -> Answer:
+        self._transforms.stop(self._transforms.get(request["TransformJobName"]))
+        return {}
+
+    def _list_transforms(self, request: Request) -> Answer:
+        jobs, token = self._transforms.page(request)
+        return {"TransformJobSummaries": [summary(job) for job in jobs], **({"NextToken": token} if token else {})}
 
     def _job_operation(self, verb: str, kind: str) -> Callable[[Request], Answer]:
         def perform(request: Request) -> Answer:

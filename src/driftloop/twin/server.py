@@ -28,6 +28,7 @@ from driftloop.twin.pipelines import Pipelines
 from driftloop.twin.sagemaker import ControlPlane
 from driftloop.twin.scaling import ScalingPlane
 from driftloop.twin.timeline import Timeline
+from driftloop.twin.transforms import Transforms
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 READY = "ready.json"
@@ -69,9 +70,10 @@ class Twin:
                 monitoring.alarm_state, objects.exists, self.keeper.note if self.keeper else lambda _: None,
             )
         )  # fmt: skip
+        self.transforms = Transforms(platform, self.activity, records.call, events.put)
         plane = ControlPlane(
-            platform, records, jobs, pipelines, self.hosting, events.put, identity.may_pass, identity.caller
-        )
+            platform, records, jobs, self.transforms, pipelines, self.hosting, events.put, identity.may_pass, identity.caller
+        )  # fmt: skip
         invocations = asynchronous.Asynchronous(self.activity, self.timeline)
         invocations.install()
         identity.install()
@@ -82,8 +84,8 @@ class Twin:
         if self.keeper:
             self.keeper.parts = {
                 "emulators": state.save, "records": records.save, "alarms": lambda: monitoring.TRANSITIONS,
-                "jobs": jobs.save, "endpoints": self.hosting.save, "invocations": invocations.save,
-                "executions": pipelines.save,
+                "jobs": jobs.save, "transforms": self.transforms.save, "endpoints": self.hosting.save,
+                "invocations": invocations.save, "executions": pipelines.save,
             }  # fmt: skip
         if kept:
             state.load(kept.states["emulators"])
@@ -91,6 +93,7 @@ class Twin:
             monitoring.TRANSITIONS.extend(kept.states["alarms"])
             self._resumed = [
                 partial(jobs.resume, kept.states["jobs"]),
+                partial(self.transforms.resume, kept.states["transforms"]),
                 partial(self.hosting.resume, kept.states["endpoints"], kept.notes),
                 partial(invocations.resume, kept.states["invocations"]),
                 partial(pipelines.resume, kept.states["executions"]),
@@ -141,6 +144,7 @@ class Twin:
         """End every process that was started."""
         containers.kill_all()
         self.hosting.stop()
+        self.transforms.end_all()
         self._functions.kill_workers()
 
     def _move(self, request: Mapping[str, Any]) -> Any:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from driftloop.twin.errors import invalid
+from driftloop.twin.errors import ApiError, invalid
 
 _CONFIG = Config(
     retries={"max_attempts": 0}, request_checksum_calculation="when_required",
@@ -54,19 +55,29 @@ class Store:
 
     def download(self, uri: str, folder: Path) -> None:
         """An S3Prefix input: one object, or all objects below a prefix. Raises ApiError if there are none."""
-        bucket, key = split_uri(uri)
+        bucket, prefix = split_uri(uri)
         folder.mkdir(parents=True, exist_ok=True)
         found = 0
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
-            for item in page.get("Contents", ()):
-                name = item["Key"].removeprefix(key).lstrip("/") or PurePosixPath(key).name
-                target = folder / name
-                if not item["Key"].endswith("/") and target.resolve().is_relative_to(folder.resolve()):
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(self._s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read())
-                    found += 1
+        for key in self._keys(bucket, prefix):
+            target = folder / (key.removeprefix(prefix).lstrip("/") or PurePosixPath(prefix).name)
+            if target.resolve().is_relative_to(folder.resolve()):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+                found += 1
         if not found:
-            raise invalid(f"No S3 objects found under S3 URL {uri!r}")
+            raise _nothing_at(uri)
+
+    def find(self, uri: str) -> list[str]:
+        """URIs of all objects below a prefix. Raises ApiError if there are none."""
+        bucket, prefix = split_uri(uri)
+        found = [f"s3://{bucket}/{key}" for key in self._keys(bucket, prefix)]
+        if not found:
+            raise _nothing_at(uri)
+        return found
+
+    def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (item["Key"] for item in page.get("Contents", ()) if not item["Key"].endswith("/"))
 
     def upload(self, folder: Path, uri: str, kms_key: str = "") -> None:
         """Everything in a folder, below a prefix."""
@@ -74,8 +85,8 @@ class Store:
             if path.is_file():
                 self.write(f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}", path.read_bytes(), kms_key)
 
-    def write(self, uri: str, content: bytes, kms_key: str = "") -> None:
-        """One object."""
+    def write(self, uri: str, content: bytes | IO[bytes], kms_key: str = "") -> None:
+        """One object; a file is read while it is sent."""
         bucket, key = split_uri(uri)
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
         self._s3.put_object(Bucket=bucket, Key=key, Body=content, **encryption)
@@ -88,6 +99,16 @@ class Store:
         except ClientError as error:
             raise invalid(f"{uri}: {error}") from error
         return content
+
+    def stream(self, uri: str, size: int = 1 << 16) -> Iterator[bytes]:
+        """One object piece by piece. Raises botocore's ClientError."""
+        bucket, key = split_uri(uri)
+        with closing(self._s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
+            yield from body.iter_chunks(size)
+
+
+def _nothing_at(uri: str) -> ApiError:
+    return invalid(f"No S3 objects found under S3 URL {uri!r}")
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -81,6 +81,7 @@ def test_a_batch_of_reads_is_authorised_on_its_table(cloud: Cloud) -> None:
         ("describe_endpoint", {"EndpointName": "e"}, "DescribeEndpoint", "endpoint/e"),
         ("describe_endpoint_config", {"EndpointConfigName": "c"}, "DescribeEndpointConfig", "endpoint-config/c"),
         ("describe_processing_job", {"ProcessingJobName": "j"}, "DescribeProcessingJob", "processing-job/j"),
+        ("describe_transform_job", {"TransformJobName": "j"}, "DescribeTransformJob", "transform-job/j"),
         ("describe_training_job", {"TrainingJobName": "j"}, "DescribeTrainingJob", "training-job/j"),
         ("delete_pipeline", {"PipelineName": "p", "ClientRequestToken": "t" * 32}, "DeletePipeline", "pipeline/p"),
         ("describe_model_package_group", {"ModelPackageGroupName": "g"}, "DescribeModelPackageGroup", "model-package-group/g"),

@@ -19,6 +19,7 @@ from .test_endpoints import Endpoint
 from .test_events import Alarm, rule
 from .test_executions import World
 from .test_lifecycle import alive, family
+from .test_transforms import TRANSFORM, Batch
 
 MODEL, STEP = "model_server.py", "container_host.py"
 
@@ -226,6 +227,25 @@ def test_an_execution_under_way_fails_with_its_twin_and_that_is_told(kept: list[
     events = [json.loads(body)["detail"] for body in new.take(url)]
     assert [event["currentPipelineExecutionStatus"] for event in events] == ["Executing", "Failed"]
     assert {event["pipelineExecutionArn"] for event in events} == {execution}
+
+
+def test_a_transform_under_way_fails_with_its_twin_and_that_is_told(kept: list[Twin]) -> None:
+    cloud = Cloud(kept[-1])
+    batch, url = Batch(cloud), rule(cloud, {"source": ["aws.sagemaker"], "detail-type": [TRANSFORM]})
+    batch.put("in/a.csv", "1\n")
+    done = batch.run()["TransformJobName"]
+    batch.put("in/b.csv", "slow\n")
+    before = processes(cloud.twin, MODEL)
+    name = batch.start(batch.request())
+    until(lambda: processes(cloud.twin, MODEL) - before, 30)
+    kept.append(killed(kept[-1]))
+    new = Cloud(kept[-1])
+    told = new.client("sagemaker").describe_transform_job(TransformJobName=name)
+    assert (told["TransformJobStatus"], "the twin was killed" in told["FailureReason"]) == ("Failed", True)
+    assert new.client("sagemaker").describe_transform_job(TransformJobName=done)["TransformJobStatus"] == "Completed"
+    events = [json.loads(body)["detail"] for body in new.take(url)]
+    assert [event["TransformJobStatus"] for event in events] == ["InProgress", "Completed", "InProgress", "Failed"]
+    assert events[-1]["FailureReason"] == told["FailureReason"]
 
 
 def test_one_kept_twin_is_not_begun_anew(kept: list[Twin]) -> None:

@@ -21,6 +21,7 @@ _KINDS = {
     "PipelineName": "pipeline",
     "ProcessingJobName": "processing-job",
     "TrainingJobName": "training-job",
+    "TransformJobName": "transform-job",
     "ModelName": "model",
     "EndpointName": "endpoint",
     "EndpointConfigName": "endpoint-config",

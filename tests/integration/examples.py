@@ -61,7 +61,7 @@ MODEL_FILES = {
     + TRIPS
     + """\
         training: {window: 16d, holdout: 4d, hyperparameters: {max_iter: 10}}
-        serving: {mode: serverless, memory: 1GB, rollout: {bake: 10m}}
+        serving: {mode: serverless, memory: 1GB, rollout: {bake: 10m}, batch: {every: 6h}}
         monitoring: {min_rows: 20, smoothing: 1}
         """,
 }

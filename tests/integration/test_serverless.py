@@ -122,6 +122,27 @@ def test_labels_find_the_predictions(ferry: Kit) -> None:
     assert ferry.metric(FERRY, "LabelsJoined") == 30
 
 
+def test_files_are_answered_on_schedule_and_counted_once(ferry: Kit) -> None:
+    counted = ferry.metric(FERRY, "RowsCounted")
+    lines = [line.replace("T", "F", 1) for line, _ in trips(DAY, 1200, seed=7)]
+    ferry.put(f"batch/{FERRY}/requests/good.csv", "\n".join(lines).encode())
+    ferry.put(f"batch/{FERRY}/requests/bad.csv", "\n".join([*lines[:3], lines[3].replace(",", ",x", 1)]).encode())
+    ferry.move(ferry.now() + timedelta(hours=6))
+    ferry.settle()
+    answer, refusal = (ferry.keys(f"batch/{FERRY}/answers/{name}.csv/") for name in ("good", "bad"))
+    told = dict(line.split(",") for line in ferry.read(answer[0]).decode().split())
+    assert list(told) == [line.split(",")[0] for line in lines]
+    assert [float(told[line.split(",")[0]]) for line in lines[:5]] == ferry.predict(FERRY, lines[:5])
+    assert json.loads(ferry.read(refusal[0]))["reason"].startswith("row 4: ")
+    assert (len(answer), len(refusal), ferry.waiting("batch"), ferry.waiting("batch-dlq")) == (1, 1, 0, 0)
+    assert ferry.metric(FERRY, "RowsCounted") == counted + 1200
+    traced = json.loads(ferry.done("trace", lines[0].split(",")[0], "--model", FERRY, "--json"))
+    assert (traced["version"], traced["score"]) == (1, float(told[traced["id"]]))
+    ferry.move(ferry.now() + timedelta(hours=6))
+    ferry.settle()
+    assert len(ferry.keys(f"batch/{FERRY}/jobs/")) == 4  # job, manifest, result and what became of it: no other job
+
+
 def test_a_version_that_throws_is_taken_back_within_its_bake_time(ferry: Kit) -> None:
     champion = ferry.ledger.champion(FERRY)
     assert champion

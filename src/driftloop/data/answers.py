@@ -53,9 +53,9 @@ def first_fault(schema: Schema, rows: Iterable[bytes]) -> str:
     """What is wrong with the first row that no model takes; empty if all rows are well."""
     number = 0
     try:
-        for number, line in enumerate(_lines(rows), start=1):  # noqa: B007 - where it ended is what is told
-            (cells,) = csv.reader([line.decode("utf-8")], strict=True)
-            parse_row(schema, cells)
+        # Models take blank lines in ways of their own.
+        for number, line in enumerate(_lines(rows, blank=True), start=1):  # noqa: B007 - where it ended is what is told
+            parse_row(schema, next(csv.reader([line.decode("utf-8")], strict=True), []))
     except UnpairedError as error:
         return str(error)
     except (BadRowError, csv.Error, UnicodeDecodeError) as error:
@@ -84,12 +84,13 @@ def _pairs(rows: Iterable[bytes], answers: Iterable[bytes]) -> Iterator[tuple[by
         yield row, score
 
 
-def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines that say something, however the blocks are cut."""
+def _lines(blocks: Iterable[bytes], blank: bool = False) -> Iterator[bytes]:
+    """Lines, however the blocks are cut; those that say nothing only if asked for."""
     rest = b""
     for block in blocks:
         *whole, rest = (rest + block).split(b"\n")
-        yield from filter(None, (line.rstrip(b"\r") for line in whole))
+        stripped = (line.rstrip(b"\r") for line in whole)
+        yield from stripped if blank else filter(None, stripped)
         if len(rest) > MAX_LINE:
             raise UnpairedError(f"a line is longer than {MAX_LINE} bytes")
     if rest.rstrip(b"\r"):

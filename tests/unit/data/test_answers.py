@@ -93,6 +93,7 @@ def test_quotes_may_be_written_in_another_way() -> None:
         (b"t9,2026-03-02T10:00:00Z,north,abc", "row 3: .*abc"),
         (b"t9,yesterday,north,1", "row 3: .*yesterday"),
         (b"t9,2026-03-02T10:00:00Z,north", "row 3: "),
+        (b"", "row 3: "),
         (b"\xff,2026-03-02T10:00:00Z,north,1", "row 3: "),
         (b't9,2026-03-02T10:00:00Z,"north,1', "row 3: "),
         (b"x" * 9_000_000, "a line is longer"),

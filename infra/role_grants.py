@@ -60,8 +60,9 @@ class RoleGrants:
     def promotion(self) -> list[Grant]:
         """The only role that sees live and curated data: it copies chosen columns from one to the other."""
         return [
-            self._read(LIVE, "labelled"),
-            self._list(LIVE, "labelled"),
+            # Predictions without a label are only counted.
+            self._read(LIVE, "labelled", "rows"),
+            self._list(LIVE, "labelled", "rows"),
             self._read(CURATED, "history", "datasets"),
             self._list(CURATED, "history", "datasets"),
             self._write(CURATED, "datasets"),

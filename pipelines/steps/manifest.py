@@ -13,9 +13,13 @@ FORMAT = 1
 
 
 def build_manifest(
-    spec: Mapping[str, Any], windows: Mapping[str, Window], sources: list[dict[str, Any]], files: Mapping[str, Any]
+    spec: Mapping[str, Any],
+    windows: Mapping[str, Window],
+    sources: list[dict[str, Any]],
+    files: Mapping[str, Any],
+    labels: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The manifest of a data set, with the hash of its own canonical content."""
+    """The manifest of a data set, with the hash of its own canonical content. ``labels`` says how many predictions have one."""
     content = {
         "format": FORMAT,
         "model": spec["name"],
@@ -23,6 +27,7 @@ def build_manifest(
         "windows": _plain(windows),
         "sources": sorted(sources, key=lambda source: (source["bucket"], source["key"])),
         "files": files,
+        "labels": labels or {},
     }
     return {**content, HASH: content_hash(content)}
 

@@ -23,9 +23,18 @@ from driftloop.data.rows import OBJECT, concatenate, latest_upload, select
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.tables import ROWS, write_table
 from driftloop.data.windows import Window, iso
+from pipelines.steps.coverage import Days, count_labels
 from pipelines.steps.manifest import build_manifest
 from pipelines.steps.region import region
-from pipelines.steps.sources import THREADS, Source, contents, list_sources, parse
+from pipelines.steps.sources import (
+    THREADS,
+    Source,
+    contents,
+    list_predictions,
+    list_sources,
+    parse,
+    parse_predictions,
+)
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, read_spec, run, say
 
 _OUTPUT = "/opt/ml/processing/output"
@@ -67,7 +76,8 @@ def prepare(args: argparse.Namespace) -> None:
         _write(getattr(args, name) / ROWS, content)
         files[f"{name}/{ROWS}"] = {"rows": len(chosen[schema.id]), "sha256": digest(content)}
         say(f"prepare: {name} {iso(window.start)} to {iso(window.end)}: {len(chosen[schema.id])} rows")
-    manifest = build_manifest(spec, windows, listed, files)
+    labels = _coverage(s3, schema, args.live_bucket, spec["name"], windows["holdout"], rows)
+    manifest = build_manifest(spec, windows, listed, files, labels)
     _write(args.manifest / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
     say(f"prepare: manifest {manifest['manifest_sha256']}")
 
@@ -81,6 +91,16 @@ def _read(s3: Any, schema: Schema, sources: list[Source]) -> tuple[Columns, byte
         place = {"origin": source.origin, "bucket": source.bucket, "key": source.key}
         listed.append({**place, "size": len(content), "sha256": digest(content)})
     return _one_per_id(schema, concatenate(parts)), salt.digest(), listed
+
+
+def _coverage(s3: Any, schema: Schema, bucket: str, model: str, window: Window, rows: Columns) -> Days:
+    """How many predictions of a window have labels; none are known of what was imported."""
+    labelled = set(rows[schema.id].tolist())
+    asked = (
+        window.rows(parse_predictions(schema, source, content), schema.time)
+        for source, content in contents(s3, list_predictions(s3, bucket, model, window.dates()))
+    )
+    return count_labels(schema, asked, labelled)
 
 
 def _check_order(windows: dict[str, Window]) -> None:

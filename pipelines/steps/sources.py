@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from driftloop.data.parsing import BadRowError
-from driftloop.data.rows import OBJECT, read_rows
+from driftloop.data.rows import OBJECT, read_outcomes, read_rows
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.tables import read_table
 from pipelines.steps.step import StepError
@@ -47,11 +48,18 @@ def list_sources(s3: Any, live_bucket: str, curated_bucket: str, model: str, day
             (LIVE, live_bucket, f"labelled/{model}/{day}/"),
         )
     ]
+    return sorted(_listed(s3, places), key=lambda s: (s.origin != HISTORY, s.modified, s.key))
+
+
+def list_predictions(s3: Any, live_bucket: str, model: str, days: Iterable[str]) -> list[Source]:
+    """Files of what was asked and answered, with labels or without."""
+    return sorted(_listed(s3, [(LIVE, live_bucket, f"rows/{model}/{day}/") for day in days]), key=lambda s: s.key)
+
+
+def _listed(s3: Any, places: list[tuple[str, str, str]]) -> list[Source]:
     with ThreadPoolExecutor(THREADS) as pool:
         found = pool.map(lambda place: _objects(s3, *place), places)
-    return sorted(
-        (source for sources in found for source in sources), key=lambda s: (s.origin != HISTORY, s.modified, s.key)
-    )
+        return [source for sources in found for source in sources]
 
 
 def _objects(s3: Any, origin: str, bucket: str, prefix: str) -> list[Source]:
@@ -81,12 +89,25 @@ def parse(schema: Schema, source: Source, content: bytes) -> Columns:
         LIVE: lambda: read_rows(schema, [content], label=True),
         HISTORY: lambda: read_table(schema, content),
     }
-    try:
+    with _named(source):
         columns = readers[source.origin]()
+    # History has no upload of its own to be known by: whatever live traffic says of the same row is newer.
+    uploads = columns.get(OBJECT, np.full(len(columns[schema.id]), "", dtype=object))
+    return {name: columns[name] for name in (*schema.payload, schema.label)} | {OBJECT: uploads}
+
+
+def parse_predictions(schema: Schema, source: Source, content: bytes) -> Columns:
+    """Ids and times, among others, of one object of ``list_predictions``. Raises StepError that names it."""
+    with _named(source):
+        return read_outcomes(schema, content, label=False)
+
+
+@contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Raises StepError that names what cannot be read."""
+    try:
+        yield
     except (ValueError, IndexError, csv.Error) as error:
         # BadRowError says what is wrong in words; the others come from cells that are no numbers, or missing.
         reason = str(error) if isinstance(error, BadRowError) else f"{type(error).__name__}: {error}"
         raise StepError(f"{source.uri} cannot be read: {reason}") from error
-    # History has no upload of its own to be known by: whatever live traffic says of the same row is newer.
-    uploads = columns.get(OBJECT, np.full(len(columns[schema.id]), "", dtype=object))
-    return {name: columns[name] for name in (*schema.payload, schema.label)} | {OBJECT: uploads}

@@ -16,6 +16,7 @@ from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import Window, iso, to_numpy
 from pipelines.steps.conflicts import conflict_faults
+from pipelines.steps.coverage import coverage_faults
 from pipelines.steps.leakage import leakage_faults
 from pipelines.steps.manifest import manifest_faults
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
@@ -68,6 +69,8 @@ def validate(args: argparse.Namespace) -> None:
         faults.extend(found)
         if not found:
             sound[name] = columns
+    late = coverage_faults(manifest.get("labels", {}), spec["training"]["label_coverage"], needed["holdout"])
+    faults.extend(f"holdout: {fault}" for fault in late)
     if len(sound) == 2:
         faults.extend(leakage_faults(schema, sound["training"], sound["holdout"], spec["training"]["max_feature_auc"]))
     shared = ids["training"] & ids["holdout"] if len(ids) == 2 else set()

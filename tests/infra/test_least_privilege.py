@@ -57,6 +57,7 @@ def test_everywhere_means_actions_that_know_no_resources(everything: list[tuple[
         "sagemaker:ListEndpointConfigs",
         "sagemaker:ListModels",
         "sagemaker:ListModelPackages",
+        "sagemaker:ListTransformJobs",
     }
 
 

@@ -169,7 +169,9 @@ def test_only_the_live_bucket_and_rules_of_the_kit_may_send(platform: Template) 
     }
     bucket = "arn:aws:s3:::driftloop-live-111122223333-eu-central-1"
     rules = ARN.format(service="events", name="rule/driftloop-*")
-    events = [name for work in ("retraining", "deployment", "endpoint", "episode") for name in (work, f"{work}-dlq")]
+    events = [
+        name for work in ("retraining", "deployment", "endpoint", "episode", "batch") for name in (work, f"{work}-dlq")
+    ]
     assert allowed == {("s3.amazonaws.com", bucket, queue_arn(name)) for name in ("capture", "labels")} | {
         ("events.amazonaws.com", rules, queue_arn(name)) for name in events
     }

@@ -106,7 +106,7 @@ def test_only_versions_that_answer_files_see_them(flights: Template, walk_in: Te
         {
             (action, resource)
             for role, statement in statements(template)
-            if role.startswith("RolesServing")
+            if "-serving-" in role
             for action in as_list(statement["Action"])
             for resource in as_list(statement["Resource"])
             if "/batch/" in str(resource)

@@ -190,6 +190,9 @@ class Training(_Part):
     max_conflicts: Percent = Field(
         0.05, description="Share of rows with a twin (same time, same features) of the other label that is too many."
     )
+    label_coverage: Percent = Field(
+        0.5, description="Share of the usual labels that each day of the holdout must have; 0% for no check."
+    )
     half_life: Length | None = Field(
         None, description="A row that is older than the newest by this much counts half as much; all alike without it."
     )

@@ -59,7 +59,7 @@ def test_one_class_and_no_rows():
 def data_set(tmp_path, spec_dir):
     """A data set with a true manifest; the function runs the step on it."""
 
-    def run(training, holdout, **changes):
+    def run(training, holdout, labels=None, **changes):
         files = {}
         for name, table in (("training", training), ("holdout", holdout)):
             content = table if isinstance(table, bytes) else write_table(SCHEMA, table)
@@ -67,7 +67,7 @@ def data_set(tmp_path, spec_dir):
             (tmp_path / name / "rows.csv").write_bytes(content)
             files[f"{name}/rows.csv"] = {"sha256": digest(content)}
         windows = {"training": Window(START, MIDDLE), "holdout": Window(MIDDLE, END)}
-        manifest = build_manifest(SPEC, windows, [], files) | changes
+        manifest = build_manifest(SPEC, windows, [], files, labels) | changes
         (tmp_path / "manifest").mkdir(exist_ok=True)
         (tmp_path / "manifest" / "manifest.json").write_text(json.dumps(manifest))
         parts = [part for name in ("training", "holdout", "manifest") for part in (f"--{name}", str(tmp_path / name))]
@@ -80,6 +80,13 @@ def data_set(tmp_path, spec_dir):
 
 def test_a_true_data_set_passes(data_set):
     assert data_set(rows(days=16), rows(first_day=16, days=4)) == (0, [])
+
+
+def test_a_holdout_whose_labels_are_still_coming_is_refused(data_set):
+    labels = {f"2026-03-{day}": {"predictions": 300, "labelled": 300 if day < 21 else 60} for day in range(18, 22)}
+    status, (reason,) = data_set(rows(days=16), rows(first_day=16, days=4), labels)
+    assert status == 1
+    assert reason.startswith("holdout: 20% of the 300 predictions of 2026-03-21 have labels, and 100% of an ordinary")
 
 
 def test_an_id_in_both_parts_is_a_leak(data_set):

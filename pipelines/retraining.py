@@ -222,7 +222,12 @@ def _register(
         s3_model_data_url=refit.properties.ModelArtifacts.S3ModelArtifacts,
         role_arn=TRAINING_ROLE,
         sagemaker_session=session,
-        env_vars={"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"},
+        env_vars={
+            "SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            # The image installs that folder with pip, which would fetch its build tools from PyPI at each start. "0" is no.
+            "PIP_NO_BUILD_ISOLATION": "0",
+        },
     )
     evaluation_uri = Join(on="/", values=[_made_by(evaluate, "evaluation"), "evaluation.json"])
     request = builder.register(

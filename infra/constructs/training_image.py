@@ -10,18 +10,20 @@ from constructs import Construct
 
 from driftloop.spec.catalog import TRAINING_IMAGES
 
-_REGISTRIES = json.loads((Path(__file__).parents[1] / "data" / "sklearn_registries.json").read_text(encoding="utf-8"))
+_DATA = Path(__file__).parents[1] / "data"
+_TABLES = [json.loads((_DATA / f"{library}_registries.json").read_bytes()) for library in ("sklearn", "xgboost")]
+_REGISTRIES = {table["repository"]: table["registries"] for table in _TABLES}
 
 
 class TrainingImage(Construct):
-    """Each region has its own registry account, which the SageMaker SDK knows and the data file repeats."""
+    """Each region has its own registry account, which the SageMaker SDK knows and the data files repeat."""
 
     def __init__(self, scope: Construct, id: str, image: str) -> None:  # noqa: A002
         super().__init__(scope, id)
         self.repository, tag = TRAINING_IMAGES[image]
-        if self.repository != _REGISTRIES["repository"]:
+        if self.repository not in _REGISTRIES:
             raise ValueError(f"{self.repository} has no table of registries in infra/data")
-        accounts = {region: {"account": account} for region, account in _REGISTRIES["registries"].items()}
+        accounts = {region: {"account": account} for region, account in _REGISTRIES[self.repository].items()}
         self.account = CfnMapping(self, "Registry", mapping=accounts).find_in_map(Aws.REGION, "account")
         self.uri = Fn.join(
             "", [self.account, ".dkr.ecr.", Aws.REGION, ".", Aws.URL_SUFFIX, f"/{self.repository}:{tag}"]

@@ -1,5 +1,5 @@
-"""Fit the classifier: gradient-boosted trees on histograms, with native categories and early stopping, or what the
-model's own training code makes."""
+"""Fit the classifier: gradient-boosted trees on histograms, with native categories and early stopping, of the library that
+the training image is named after, or what the model's own training code makes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ HYPERPARAMETERS = (
 )  # fmt: skip
 
 
-def check_hyperparameters(given: Mapping[str, Any]) -> None:
+def check_hyperparameters(given: Mapping[str, Any], known: tuple[str, ...] = HYPERPARAMETERS) -> None:
     """Raises StepError with a hint for every name that the classifier does not have."""
     faults = []
-    for name in sorted(given.keys() - set(HYPERPARAMETERS)):
-        close = difflib.get_close_matches(name, HYPERPARAMETERS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(HYPERPARAMETERS)}"
+    for name in sorted(given.keys() - set(known)):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
         faults.append(f"training.hyperparameters.{name} is not known: {hint}")
     if faults:
         raise StepError(*faults)
@@ -59,8 +59,11 @@ class Trainer:
         """Read the settings, a compiled model file's ``training``. Raises StepError if they cannot be used."""
         self.schema = schema
         self._own, self._script = _own_fit(training), training.get("script")
-        if self._own is None:
-            check_hyperparameters(training["hyperparameters"])
+        self._known: tuple[str, ...] | None = None
+        self._fit = self._own
+        if self._fit is None:
+            self._fit, self._known = _library_fit(training["image"])
+        self._check(training["hyperparameters"])
         self._settings = {
             "categorical": [feature.is_category for feature in schema.features],
             "hyperparameters": training["hyperparameters"],
@@ -73,8 +76,7 @@ class Trainer:
 
     def using(self, hyperparameters: Mapping[str, Any]) -> Trainer:
         """The same with other hyperparameters. Raises StepError for one that the classifier does not have."""
-        if self._own is None:
-            check_hyperparameters(hyperparameters)
+        self._check(hyperparameters)
         other = copy.copy(self)
         other._settings = {**self._settings, "hyperparameters": hyperparameters}
         return other
@@ -86,7 +88,7 @@ class Trainer:
             raise StepError(f"{len(labels)} rows to learn from have one class of {self.schema.label} only")
         weights = None if self._half_life is None else recency(self._times[rows], self._half_life)
         matrix = self.matrix[rows]
-        classifier = (self._own or _fit_trees)(matrix, labels, weights=weights, **self._settings)
+        classifier = self._fit(matrix, labels, weights=weights, **self._settings)
         predictor = Predictor(self.schema, classifier, self.categories)
         if self._own is not None:
             self.scores(predictor, matrix)
@@ -109,6 +111,10 @@ class Trainer:
         """Fit on all rows. Raises StepError as ``fit`` does."""
         return self.fit(np.ones(len(self._labels), dtype=bool))
 
+    def _check(self, hyperparameters: Mapping[str, Any]) -> None:
+        if self._known is not None:
+            check_hyperparameters(hyperparameters, self._known)
+
 
 def recency(times: np.ndarray[Any, Any], half_life: float) -> Matrix:
     """Weight of each row, 1 on average: half as much for each half-life (seconds) that it is older than another."""
@@ -118,9 +124,22 @@ def recency(times: np.ndarray[Any, Any], half_life: float) -> Matrix:
 
 
 def iterations(classifier: Any) -> dict[str, int]:
-    """How many rounds it was fitted for, if it says so as scikit-learn's do."""
-    rounds = np.asarray(getattr(classifier, "n_iter_", ()))
+    """How many rounds its answers rest on, if it says so as scikit-learn's do, or XGBoost's that stopped early."""
+    best = getattr(classifier, "best_iteration", None)
+    rounds = np.asarray(getattr(classifier, "n_iter_", ()) if best is None else best + 1)
     return {"iterations": int(rounds.max())} if rounds.size and rounds.dtype.kind in "iu" else {}
+
+
+def _library_fit(image: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """The fit function of the library that an image is named after, and its hyperparameters. Raises StepError."""
+    library = image.partition("-")[0]
+    if library == "sklearn":
+        return _fit_trees, HYPERPARAMETERS
+    if library == "xgboost":
+        from pipelines.steps import boosting  # noqa: PLC0415 - its library is in no other image
+
+        return boosting.fit, boosting.HYPERPARAMETERS
+    raise StepError(f"training.image {image}: there is no trainer for {library}; write one as training.script")
 
 
 def _fit_trees(

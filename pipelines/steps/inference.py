@@ -70,15 +70,17 @@ def own_code(training: Mapping[str, Any]) -> ModuleType | None:
     return importlib.import_module(name)
 
 
-def input_fn(body: str | bytes, content_type: str) -> _Request:
+def input_fn(body: str | bytes, content_type: str) -> _Request | _Refusal:
     """Rows of a request, read exactly as monitoring reads them; what cannot be read is refused with its row."""
     if content_type.partition(";")[0].strip().lower() != CSV:
-        raise _refusal(415, f"content type {content_type!r} is not supported; send {CSV}")
+        return _Refusal(415, f"content type {content_type!r} is not supported; send {CSV}")
     return _Request(body.decode("utf-8") if isinstance(body, bytes) else body)
 
 
-def predict_fn(request: _Request, predictor: Predictor) -> Matrix:
+def predict_fn(request: _Request | _Refusal, predictor: Predictor) -> Matrix | _Refusal:
     """Probability of label 1 of each row."""
+    if isinstance(request, _Refusal):
+        return request
     rows = []
     try:
         cells = csv.reader(io.StringIO(request.text, newline=""), strict=True)
@@ -86,14 +88,16 @@ def predict_fn(request: _Request, predictor: Predictor) -> Matrix:
             try:
                 rows.append(parse_row(predictor.schema, row))
             except BadRowError as error:
-                raise _refusal(400, f"row {number}: {error}") from None
+                return _Refusal(400, f"row {number}: {error}")
     except csv.Error as error:
-        raise _refusal(400, f"not CSV: {error}") from None
+        return _Refusal(400, f"not CSV: {error}")
     return score(predictor, to_columns(predictor.schema, rows)) if rows else np.empty(0)
 
 
-def output_fn(scores: Matrix, accept: str) -> tuple[str, str]:
+def output_fn(scores: Matrix | _Refusal, accept: str) -> Any:
     """One probability per line."""
+    if isinstance(scores, _Refusal):
+        return scores.answer()
     return "".join(f"{value:.6f}\n" for value in scores.tolist()), CSV
 
 
@@ -135,11 +139,18 @@ class _Request:
     text: str
 
 
-def _refusal(status: int, reason: str) -> Exception:
-    """The error that the serving toolkit answers with a status of its own instead of 500."""
-    try:
-        from sagemaker_inference.errors import GenericInferenceToolkitError  # noqa: PLC0415 - not in every image
-    except ImportError:
-        return ValueError(reason)
-    refusal: Exception = GenericInferenceToolkitError(status, reason)
-    return refusal
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a request is not answered. It is handed on until it can be told: one of the toolkits makes 500 of any error."""
+
+    status: int
+    reason: str
+
+    def answer(self) -> Any:
+        """An answer of its own status: sagemaker-containers' response, or the error that sagemaker-inference knows."""
+        containers = sys.modules.get("sagemaker_containers.beta.framework")
+        if containers is not None:
+            return containers.worker.Response(response=self.reason, status=self.status, mimetype="text/plain")
+        from sagemaker_inference.errors import GenericInferenceToolkitError  # noqa: PLC0415 - only where it serves
+
+        raise GenericInferenceToolkitError(self.status, self.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import platform
 from collections.abc import Mapping
@@ -22,12 +23,18 @@ TRAINING = "training.json"
 def build_record(spec: Mapping[str, Any], columns: Columns, window: Window, **more: Any) -> dict[str, Any]:
     """The record of a version that was fitted on some rows of a window; ``more`` is what only its step knows."""
     labels = columns[spec["data"]["label"]]
+    library = spec["training"]["image"].partition("-")[0]
     return {
         "windows": {"training": {"start": iso(window.start), "end": iso(window.end)}},
         "rows": len(labels),
         "positive_rate": float(labels.mean()),
         "seed": spec["training"]["seed"],
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "sklearn": sklearn.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "sklearn": sklearn.__version__,
+            library: importlib.import_module(library).__version__,
+        },
         **more,
     }
 

@@ -40,6 +40,7 @@ data:
   label: buys
   label_delay: 1h
   features: {age: number}
+training: {image: xgboost-3.2-0}
 serving: {mode: serverless, max_latency: 3s, batch: {every: 6h}}
 """
 

@@ -15,8 +15,10 @@ from aws_cdk.assertions import Template as Assertions
 from driftloop.names import ModelNames
 from driftloop.ports import Resources
 from driftloop.spec import load_model
+from driftloop.spec.catalog import TRAINING_IMAGES
 from driftloop.spec.model import Retraining
 from infra.constructs.model_schedules import ModelSchedules
+from infra.constructs.training_image import TrainingImage
 from infra.rules.operations import MODEL_STACK_RESOURCES
 from tests.infra.rendering import Template
 
@@ -133,6 +135,23 @@ def test_functions_find_the_resources_of_the_model(flights: Template) -> None:
         serving_role_arn="arn:aws:iam::111122223333:role/driftloop-flight-delay-serving-eu-central-1",
         serving_image="492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
     )
+
+
+def test_each_image_has_a_registry_in_every_region(walk_in: Template) -> None:
+    image = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+    (parameter,) = walk_in.of_type("AWS::SSM::Parameter").values()
+    assert json.loads(parameter["Value"])["resources"]["serving_image"] == image
+    text = json.dumps(definition(walk_in))
+    assert image in text
+    assert "scikit-learn" not in text
+    assert "repository/sagemaker-xgboost" in json.dumps(walk_in.content)
+    for name, (repository, tag) in TRAINING_IMAGES.items():
+        stack = Stack(App(), "image")
+        assert TrainingImage(stack, "Image", name).repository == repository
+        (mapping,) = Assertions.from_stack(stack).to_json()["Mappings"].values()
+        assert len(mapping) > 30
+        assert all(re.fullmatch(r"\d{12}", entry["account"]) for entry in mapping.values())
+        assert tag.startswith(name.partition("-")[2])
 
 
 def definition(template: Template) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Small models and their rows; the bus brings training code that can make any kind of version, the ferry has no instances."""
+"""Small models and their rows; the bus brings training code that can make any kind of version, the ferry has no instances
+and is taught by XGBoost."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ MODEL_FILES = {
     FERRY: "        name: late_ferry\n"
     + TRIPS
     + """\
-        training: {window: 16d, holdout: 4d, hyperparameters: {max_iter: 10}}
+        training: {window: 16d, holdout: 4d, image: xgboost-3.2-0, hyperparameters: {n_estimators: 10}}
         serving: {mode: serverless, memory: 1GB, rollout: {bake: 10m}, batch: {every: 6h}}
         monitoring: {min_rows: 20, smoothing: 1}
         """,

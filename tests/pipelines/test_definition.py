@@ -203,7 +203,8 @@ def test_registration():
     arguments = STEPS["Register"]["Arguments"]
     (container,) = arguments["InferenceSpecification"]["Containers"]
     assert container["Environment"] == {
-        "SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"
+        "SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "PIP_NO_BUILD_ISOLATION": "0",
     }  # fmt: skip
     assert container["ModelDataUrl"] == {"Get": "Steps.Refit.ModelArtifacts.S3ModelArtifacts"}
     assert arguments["ModelPackageGroupName"] == "${Base}"

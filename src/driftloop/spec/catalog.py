@@ -5,8 +5,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-TRAINING_IMAGES: Final = MappingProxyType({"sklearn-1.9-0": ("sagemaker-scikit-learn", "1.9-0-cpu-py3")})
-"""Image name in a model file -> repository and tag in the region's SageMaker registry."""
+TRAINING_IMAGES: Final = MappingProxyType(
+    {
+        "sklearn-1.9-0": ("sagemaker-scikit-learn", "1.9-0-cpu-py3"),
+        "xgboost-3.2-0": ("sagemaker-xgboost", "3.2-0"),
+    }
+)
+"""Image name in a model file -> repository and tag in the region's SageMaker registry.
+
+The name begins with the library that trains unless the model has code of its own; see pipelines.steps.fitting.
+"""
 
 _SIZES = {
     "ml.t3": ("medium", "large", "xlarge", "2xlarge"),

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from driftloop.twin.errors import unsupported
@@ -23,14 +23,25 @@ _OPT_ML = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
 _TAIL_LINES = 12
 _KILL_SECONDS = 10
 _HOST = Path(__file__).with_name("container_host.py")
+_LIBRARIES = {"sagemaker-scikit-learn": ("scikit-learn",), "sagemaker-xgboost": ("xgboost-cpu", "xgboost")}
+"""Repository of an image -> the distributions of its library, any of which will do."""
 
 
 def check_image(image: str) -> None:
-    """Raise ApiError unless this environment is what the image holds."""
-    tag = image.rpartition(":")[2]
-    installed = ".".join(version("scikit-learn").split(".")[:2])
-    if "sagemaker-scikit-learn:" not in image or not tag.startswith(f"{installed}-"):
-        raise unsupported(f"the image {image}; it runs sagemaker-scikit-learn:{installed}-* as local processes")
+    """Raise ApiError unless this environment has the library of the image, in its version."""
+    known = {repository: f"{found}-" for repository, names in _LIBRARIES.items() if (found := _installed(names))}
+    name, _, tag = image.rpartition("/")[2].partition(":")
+    if name not in known or not tag.startswith(known[name]):
+        able = " and ".join(f"{repository}:{start}*" for repository, start in known.items())
+        raise unsupported(f"the image {image}; it runs {able} as local processes")
+
+
+def _installed(distributions: Iterable[str]) -> str | None:
+    """Major and minor version of the first that is there."""
+    for name in distributions:
+        with contextlib.suppress(PackageNotFoundError):
+            return ".".join(version(name).split(".")[:2])
+    return None
 
 
 class Host:

@@ -1,7 +1,8 @@
 """Serves one model archive through SageMaker's inference toolkit. Stand-alone: run as a script, never imported.
 
-``python model_server.py MODEL_DIR``: loads the user's ``inference.py`` from MODEL_DIR/code as the SageMaker containers
-do (sagemaker-inference), says on which loopback port it listens, and ends when its standard input closes.
+``python model_server.py MODEL_DIR``: loads the user's ``inference.py`` from MODEL_DIR/code with sagemaker-inference, which calls
+the same functions as the containers' own server (sagemaker-containers), says on which loopback port it listens, and
+ends when its standard input closes.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .cloud import Cloud, code_of, message_of, until
+from .cloud import IMAGE, Cloud, code_of, message_of, until
 from .work import processing, put_code, run_job, s3_input, s3_output, s3_role, training
 
 PROGRAM = """
@@ -185,6 +185,15 @@ def test_training_makes_an_archive_of_the_model(cloud: Cloud, bucket: str, code:
     content = cloud.client("s3").get_object(Bucket=bucket, Key=uri.split("/", 3)[3])["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         assert archive.getnames() == ["copy.txt"]
+
+
+def test_the_image_of_xgboost_has_its_library(cloud: Cloud, bucket: str, role: str) -> None:
+    program = "import pathlib, sys, xgboost\npathlib.Path(sys.argv[1], 'version').write_text(xgboost.__version__)\n"
+    cloud.client("s3").put_object(Bucket=bucket, Key="boosting/main.py", Body=program.encode())
+    request = training(role, f"s3://{bucket}/boosting/", f"s3://{bucket}/models", ["/opt/ml/model"])
+    request["AlgorithmSpecification"]["TrainingImage"] = IMAGE.partition("/")[0] + "/sagemaker-xgboost:3.2-0"
+    found = run_job(cloud, "training", request)
+    assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
 
 
 def test_a_name_is_used_once(cloud: Cloud, code: str, role: str) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from driftloop.data.archives import extract_archive
 from driftloop.data.rows import select
 from driftloop.data.tables import write_table
-from pipelines.steps.inference import model_fn, score
+from pipelines.steps.inference import input_fn, model_fn, output_fn, predict_fn, score
 from tests.unit.steps.examples import SCHEMA, rows
 
 SERVE = Path(__file__).with_name("serve_requests.py")
@@ -64,3 +65,15 @@ def test_answers_are_those_of_the_evaluation_and_bad_requests_are_refused(model_
         "content type 'application/json' is not supported; send text/csv",
     )
     assert broken[0] == 400
+
+
+def test_the_images_own_server_answers_a_refusal_with_its_status(trained, monkeypatch):
+    """sagemaker-containers makes 500 of whatever is raised, so its own kind of response is returned."""
+    framework = SimpleNamespace(worker=SimpleNamespace(Response=lambda **answer: answer))
+    monkeypatch.setitem(sys.modules, "sagemaker_containers.beta.framework", framework)
+    predictor = model_fn(str(trained / "model"))
+    for content_type, status, reason in (("text/csv", 400, "row 1: has 2 cells"), ("text/html", 415, "'text/html' is")):
+        answer = output_fn(predict_fn(input_fn("a,b\n", content_type), predictor), "text/csv")
+        assert (answer["status"], answer["mimetype"]) == (status, "text/plain")
+        assert reason in answer["response"]
+    assert output_fn(np.array([0.5]), "text/csv") == ("0.500000\n", "text/csv")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from driftloop.spec.catalog import TRAINING_IMAGES
+from driftloop.twin import containers
 from driftloop.twin.containers import Container, check_image, host, kill_all
 from driftloop.twin.errors import ApiError
 
@@ -201,10 +203,20 @@ def test_containers_end_when_whoever_started_their_host_is_killed(tmp_path: Path
 
 def test_only_the_image_that_this_environment_equals_is_accepted() -> None:
     registry = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
-    check_image(f"{registry}/sagemaker-scikit-learn:1.9-0-cpu-py3")
-    for image in ("sagemaker-scikit-learn:1.2-1-cpu-py3", "sagemaker-xgboost:1.9-0", "sagemaker-scikit-learn", ""):
-        with pytest.raises(ApiError, match="does not support the image"):
+    for repository, tag in TRAINING_IMAGES.values():
+        check_image(f"{registry}/{repository}:{tag}")
+    for image in (
+        "sagemaker-scikit-learn:1.2-1-cpu-py3", "sagemaker-scikit-learn", "", "sagemaker-xgboost:1.9-0",
+        "sagemaker-xgboost:3.20-0", "sagemaker-xgboost", "my-sagemaker-xgboost:3.2-0",
+    ):  # fmt: skip
+        with pytest.raises(ApiError, match=r"scikit-learn:1\.9-\* and sagemaker-xgboost:3\.2-\*"):
             check_image(f"{registry}/{image}")
+
+
+def test_without_xgboost_its_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(containers._LIBRARIES, "sagemaker-xgboost", ("no-such-distribution",))
+    with pytest.raises(ApiError, match=r"it runs sagemaker-scikit-learn:1\.9-\* as local"):
+        check_image("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0")
 
 
 def test_standard_input_is_empty(tmp_path: Path) -> None:

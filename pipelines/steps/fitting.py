@@ -59,10 +59,9 @@ class Trainer:
         """Read the settings, a compiled model file's ``training``. Raises StepError if they cannot be used."""
         self.schema = schema
         self._own, self._script = _own_fit(training), training.get("script")
-        self._known: tuple[str, ...] | None = None
-        self._fit = self._own
-        if self._fit is None:
-            self._fit, self._known = _library_fit(training["image"])
+        self._fit: Callable[..., Any]
+        self._known: tuple[str, ...] | None
+        self._fit, self._known = (self._own, None) if self._own else _library_fit(training["image"])
         self._check(training["hyperparameters"])
         self._settings = {
             "categorical": [feature.is_category for feature in schema.features],

@@ -17,6 +17,8 @@ from driftloop.twin.errors import ApiError, invalid
 from driftloop.twin.jobs import Platform
 from driftloop.twin.model_process import PATIENCE, ModelServer, Reply
 
+ASYNCHRONOUS_PATIENCE = 900.0
+"""SageMaker's InvocationTimeoutSeconds of asynchronous requests, unless it is given."""
 RESTARTS = 5
 """How often in a row a process is started again without having answered a request."""
 
@@ -32,6 +34,8 @@ class Version:
     container: Mapping[str, Any]
     serverless: Mapping[str, Any] | None = None
     """Size of a serverless variant; None for one on instances."""
+    asynchronous: Mapping[str, Any] | None = None
+    """AsyncInferenceConfig of an endpoint whose requests wait in S3; None for others."""
 
     @property
     def concurrency(self) -> int:
@@ -49,6 +53,11 @@ class Fleet:
         self._server: ModelServer | None = None
         self._deaths = self._asked = 0
         self._over = False
+
+    @property
+    def is_given_up(self) -> bool:
+        """True if its process is not started again any more."""
+        return self._deaths > RESTARTS
 
     def __getstate__(self) -> dict[str, Any]:
         """A picture of the twin holds no process; ``revived`` starts another one."""
@@ -75,8 +84,7 @@ class Fleet:
         """One request. Raises ApiError if there is no process or if it dies."""
         server = self._server
         if server is None:
-            given_up = self._deaths > RESTARTS
-            reason = f"died {self._deaths} times in a row" if given_up else "is being started again"
+            reason = f"died {self._deaths} times in a row" if self.is_given_up else "is being started again"
             raise ApiError("ServiceUnavailable", f"the container {reason}", 503)
         with self._lock:
             if 0 < self.version.concurrency <= self._asked:
@@ -121,7 +129,8 @@ class Fleet:
 
 def launch(platform: Platform, version: Version) -> ModelServer:
     """Start the process of a version and wait until it answers. Raises ApiError."""
-    return serve(platform, version.role_arn, version.container)
+    patience = ASYNCHRONOUS_PATIENCE if version.asynchronous else PATIENCE
+    return serve(platform, version.role_arn, version.container, patience)
 
 
 def serve(platform: Platform, role_arn: str, container: Mapping[str, Any], patience: float = PATIENCE) -> ModelServer:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from driftloop.twin.activity import WHOLE, Activity
+from driftloop.twin.async_inference import Answerer, Backlog, Waiting, accept
 from driftloop.twin.capture import capture_record, is_sampled
 from driftloop.twin.captures import Captured, CaptureWriter, Record
 from driftloop.twin.errors import ApiError, invalid, missing, unsupported
@@ -22,6 +23,9 @@ from driftloop.twin.timeline import Timeline
 
 CAPTURE_SECONDS = 300
 """How long captured records wait for others before they are written."""
+
+_RETRY_SECONDS = 0.05
+"""How long an asynchronous request waits before it tries a process again that is being started."""
 
 Request = Mapping[str, Any]
 
@@ -55,6 +59,7 @@ class Endpoint:
     rollout: Rollout | None = None
     served: int = 0
     captured: Captured = field(default_factory=Captured)
+    backlog: Backlog = field(default_factory=Backlog)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Hosting:
         self._endpoints: dict[str, Endpoint] = {}
         self._launch = partial(launch, world.platform)
         self._captures = CaptureWriter(world.platform, world.exists)
+        self._answerer = Answerer(world.platform)
         folder = world.platform.folder / "endpoints"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -106,11 +112,13 @@ class Hosting:
         honoured = {"EndpointName", "EndpointConfigName", "DeploymentConfig", "RetainAllVariantProperties"}
         only("UpdateEndpoint", request, honoured)
         endpoint, config = self.get(request["EndpointName"]), request["EndpointConfigName"]
-        variant, _ = self._described(config)
+        variant, _, asynchronous = self._described(config)
         if "ServerlessConfig" in variant and request.get("DeploymentConfig"):
             raise invalid("A DeploymentConfig is for endpoints on instances; a serverless one is updated all at once.")
         if endpoint.fleet and ("ServerlessConfig" in variant) != bool(endpoint.fleet.version.serverless):
             raise unsupported("an endpoint that changes between instances and serverless")
+        if endpoint.fleet and bool(asynchronous) != bool(endpoint.fleet.version.asynchronous):
+            raise unsupported("an endpoint that changes between asynchronous requests and others")
         plan = plan_of(request.get("DeploymentConfig", {}))
         with WHOLE:
             if endpoint.status not in ("InService", "Failed"):
@@ -149,6 +157,8 @@ class Hosting:
         """Answer a request and capture it; also says which variant answered. Raises ApiError."""
         endpoint = self.get(name)
         fleet = self._choose(endpoint)
+        if fleet.version.asynchronous:
+            raise ApiError("ValidationError", f"Endpoint {name} is asynchronous; ask it with InvokeEndpointAsync.")
         begun = time.perf_counter()
         try:
             reply = fleet.invoke(content_type, accept, body)
@@ -165,6 +175,74 @@ class Hosting:
             raise ApiError("ModelError", f"Received error ({reply.status}) from the model: {text}", 424)
         self._capture(endpoint, fleet, content_type, body, reply, inference_id)
         return reply, fleet.version.variant
+
+    def invoke_async(self, name: str, request: Request) -> Waiting:
+        """Put a request into the queue of an asynchronous endpoint. Raises ApiError."""
+        endpoint = self.get(name)
+        if endpoint.fleet is None:
+            raise invalid(f"Endpoint {name} is {endpoint.status} and cannot be invoked.")
+        waiting = accept(name, endpoint.fleet.version, request)
+        with WHOLE:
+            endpoint.backlog.waiting.append(waiting)
+            self._world.note(waiting)
+        self._serve_backlog(endpoint)
+        return waiting
+
+    def _serve_backlog(self, endpoint: Endpoint) -> None:
+        self._count_backlog(endpoint)
+        with WHOLE:
+            if endpoint.backlog.is_served:
+                return
+            endpoint.backlog.is_served = True
+        self._world.activity.spawn(f"backlog-{endpoint.name}", lambda: self._empty_backlog(endpoint))
+
+    def _empty_backlog(self, endpoint: Endpoint) -> None:
+        while True:
+            with WHOLE:
+                if not endpoint.backlog.waiting or endpoint.status == "Deleting":
+                    endpoint.backlog.is_served = False
+                    return
+                waiting = endpoint.backlog.waiting[0]
+            fleet = self._choose(endpoint)
+            self._answerer.answer(
+                waiting, fleet.version.role_arn, partial(self._ask, endpoint, fleet, waiting.request),
+                partial(self._count, endpoint, fleet),
+            )  # fmt: skip
+            # Only now: if the twin is killed before, it is asked again.
+            with WHOLE:
+                endpoint.backlog.waiting.pop(0)
+            self._count_backlog(endpoint)
+
+    def _ask(self, endpoint: Endpoint, fleet: Fleet, request: Request, body: bytes) -> Reply:
+        """Ask a fleet; if its process is being started again or it was replaced meanwhile, whoever is there then."""
+        while True:
+            begun = time.perf_counter()
+            try:
+                reply = fleet.invoke(request.get("ContentType", ""), request.get("Accept", ""), body)
+                break
+            except ApiError as error:
+                is_new = endpoint.rollout is not None and fleet is endpoint.rollout.fleet
+                in_service = fleet is endpoint.fleet or is_new
+                starts = error.code == "ServiceUnavailable" and not fleet.is_given_up
+                if endpoint.status == "Deleting" or (in_service and not starts):
+                    self._count(endpoint, fleet, "Invocation5XXErrors")
+                    raise
+            time.sleep(_RETRY_SECONDS)
+            fleet = self._choose(endpoint)
+        self._count(endpoint, fleet, "ModelLatency", (time.perf_counter() - begun) * 1e6)
+        if reply.status >= 400:
+            self._count(endpoint, fleet, f"Invocation{reply.status // 100}XXErrors")
+        return reply
+
+    def _count_backlog(self, endpoint: Endpoint) -> None:
+        waiting, dimensions = endpoint.backlog.waiting[:], {"EndpointName": endpoint.name}
+        age = time.time() - waiting[0].received if waiting else 0.0
+        # One process serves a version, whatever the number of its instances.
+        for metric, value in (
+            ("ApproximateBacklogSize", len(waiting)), ("ApproximateBacklogSizePerInstance", len(waiting)),
+            ("ApproximateAgeOfOldestRequest", age),
+        ):  # fmt: skip
+            self._world.put_metric("AWS/SageMaker", metric, dimensions, value)
 
     def _count(self, endpoint: Endpoint, fleet: Fleet, metric: str, value: float = 1) -> None:
         dimensions = {"EndpointName": endpoint.name, "VariantName": fleet.version.variant}
@@ -193,12 +271,16 @@ class Hosting:
         """All endpoints, without their processes."""
         return self._endpoints
 
-    def resume(self, endpoints: Mapping[str, Endpoint], notes: Sequence[Record]) -> None:
-        """Go on with these endpoints, and with the records that were noted."""
+    def resume(self, endpoints: Mapping[str, Endpoint], notes: Sequence[Record | Waiting]) -> None:
+        """Go on with these endpoints, and with the records and requests that were noted."""
         self._endpoints.update(endpoints)
-        for record in notes:
-            if record.endpoint in endpoints:
-                endpoints[record.endpoint].captured.waiting.append(record)
+        for note in notes:
+            if note.endpoint not in endpoints:
+                continue
+            if isinstance(note, Waiting):
+                endpoints[note.endpoint].backlog.waiting.append(note)
+            else:
+                endpoints[note.endpoint].captured.waiting.append(note)
         for endpoint in endpoints.values():
             self._resume(endpoint)
 
@@ -213,13 +295,16 @@ class Hosting:
             self._later(endpoint, rollout, max(0.0, rollout.due - time.time()))
         elif rollout:
             spawn(f"rollout-{endpoint.name}", lambda: self._roll_out(endpoint, rollout))
+        endpoint.backlog.is_served = False
+        if endpoint.backlog.waiting:
+            self._serve_backlog(endpoint)
         if captured.writing:
             spawn(f"capture-{endpoint.name}", lambda: self._captures.resume(captured))
         if captured.waiting:
             self._world.timeline.after(CAPTURE_SECONDS, lambda: self._start_writing(endpoint), settles=False)
 
-    def _described(self, config: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The only variant of an endpoint configuration, and its data capture."""
+    def _described(self, config: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The only variant of an endpoint configuration, its data capture, and its asynchronous inference."""
         described = self._world.describe("DescribeEndpointConfig", {"EndpointConfigName": config})
         variants = described["ProductionVariants"]
         if len(variants) != 1:
@@ -231,7 +316,7 @@ class Hosting:
                 raise invalid(
                     f"Endpoint configuration {config}: a serverless variant has no instances and no data capture."
                 )
-        return variants[0], capture
+        return variants[0], capture, described.get("AsyncInferenceConfig") or {}
 
     def _create(self, endpoint: Endpoint) -> None:
         fleet, failure = None, ""
@@ -245,12 +330,13 @@ class Hosting:
             self._tell(endpoint)
 
     def _started(self, config: str) -> Fleet:
-        variant, capture = self._described(config)
+        variant, capture, asynchronous = self._described(config)
         model = self._world.describe("DescribeModel", {"ModelName": variant["ModelName"]})
         version = Version(
             config, variant["VariantName"], capture, model["ExecutionRoleArn"], model["PrimaryContainer"],
-            variant.get("ServerlessConfig"),
+            variant.get("ServerlessConfig"), asynchronous or None,
         )  # fmt: skip
+        self._answerer.test(version)
         fleet = Fleet(version, self._launch, self._world.activity)
         fleet.start()
         return fleet

@@ -60,7 +60,11 @@ class Platform:
 
     def store(self, role_arn: str, name: str) -> Store:
         """S3 as a role sees it."""
-        return Store(role_client("s3", self.session(role_arn, name), self.endpoint_url, self.region))
+        return Store(self.client("s3", role_arn, name))
+
+    def client(self, service: str, role_arn: str, name: str) -> Any:
+        """A boto3 client of a role."""
+        return role_client(service, self.session(role_arn, name), self.endpoint_url, self.region)
 
     def arn(self, kind: str, name: str) -> str:
         """ARN of a SageMaker resource."""

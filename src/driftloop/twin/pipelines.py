@@ -14,7 +14,6 @@ from driftloop.twin.errors import LOST, ApiError, invalid, missing, unsupported
 from driftloop.twin.expressions import DefinitionError, Scope, bind_parameters
 from driftloop.twin.jobs import Platform
 from driftloop.twin.requests import only
-from driftloop.twin.storage import role_client
 
 Step = Mapping[str, Any]
 Announce = Callable[[str, str, Mapping[str, Any], Sequence[str]], None]
@@ -239,8 +238,7 @@ class Pipelines:
         return Scope(execution.parameters, facts, execution.properties, files, store.read)
 
     def _client(self, execution: Execution) -> Any:
-        credentials = self._platform.session(execution.role_arn, "SageMaker")
-        return role_client("sagemaker", credentials, self._platform.endpoint_url, self._platform.region)
+        return self._platform.client("sagemaker", execution.role_arn, "SageMaker")
 
     def _tell(self, execution: Execution, previous: str | None) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from driftloop.twin.activity import WHOLE
+from driftloop.twin.async_inference import check_config
 from driftloop.twin.errors import ApiError, unsupported
 from driftloop.twin.hosting import Endpoint, Hosting
 from driftloop.twin.jobs import Job, Jobs, Platform
@@ -45,7 +46,14 @@ _HONOURED = {
         "NextToken",
     },
     "CreateModel": {"ModelName", "PrimaryContainer", "ExecutionRoleArn", "Tags"},
-    "CreateEndpointConfig": {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "KmsKeyId", "Tags"},
+    "CreateEndpointConfig": {
+        "EndpointConfigName",
+        "ProductionVariants",
+        "DataCaptureConfig",
+        "KmsKeyId",
+        "Tags",
+        "AsyncInferenceConfig",
+    },
 }
 """Fields of operations that would be done otherwise than asked if the rest were ignored."""
 
@@ -117,6 +125,8 @@ class ControlPlane:
             raise unsupported(f"sagemaker:{operation}")
         if operation in ("CreatePipeline", "UpdatePipeline") and "PipelineDefinition" in request:
             parse_definition(request["PipelineDefinition"])
+        if operation == "CreateEndpointConfig":
+            check_config(request)
         return self._record(operation, request, access_key)
 
     def _record(self, operation: str, request: Request, access_key: str) -> Answer:
@@ -217,6 +227,8 @@ def _endpoint(endpoint: Endpoint) -> Answer:
     version = endpoint.fleet.version if endpoint.fleet else None
     if version and version.serverless:
         more["ProductionVariants"] = [{"VariantName": version.variant, "CurrentServerlessConfig": version.serverless}]
+    if version and version.asynchronous:
+        more["AsyncInferenceConfig"] = version.asynchronous
     return {
         "EndpointName": endpoint.name, "EndpointArn": endpoint.arn, "EndpointConfigName": endpoint.config,
         "EndpointStatus": endpoint.status, "CreationTime": endpoint.created, "LastModifiedTime": endpoint.modified, **more,

@@ -102,7 +102,7 @@ class Twin:
         monitoring.on_transition(self.hosting.alarm_changed)
         functions.install(folder, self.clock.path, url, self.activity, monitoring.take_log)
         templates.install(lambda operation, request: plane.call(operation, request, configuration.ACCESS_KEY))
-        gateway.route_sagemaker(plane.call, self.hosting.invoke)
+        gateway.route_sagemaker(plane.call, self.hosting.invoke, self.hosting.invoke_async)
         describe = partial(plane.call, access_key=configuration.ACCESS_KEY)
         gateway.route_scaling(ScalingPlane(records.scale, describe).call)
         containers.host()

@@ -21,6 +21,7 @@ from ministack.core.responses import error_response_json
 from driftloop.twin.emulators import identity
 from driftloop.twin.errors import ApiError
 from driftloop.twin.keeping import Keeper
+from driftloop.twin.requests import input_shape
 from driftloop.twin.scaling import SERVICE
 
 Scope = MutableMapping[str, Any]
@@ -35,13 +36,17 @@ _JSON = "application/x-amz-json-1.1"
 _GRACE_SECONDS = 2.0
 
 
-def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: Callable[..., Any]) -> None:
-    """Answer SageMaker's API with ``call`` and its runtime with ``invoke``."""
+def route_sagemaker(
+    call: Callable[[str, Mapping[str, Any], str], Any], invoke: Callable[..., Any], invoke_async: Callable[..., Any]
+) -> None:
+    """Answer SageMaker's API with ``call`` and its runtime with ``invoke`` and ``invoke_async``."""
 
     async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, _query: Any) -> Answer:
         found = identity.INVOCATION.match(path)
         if not found:
             return await _answered(call, headers, body, app.extract_access_key_id(headers, {}))
+        if found[2]:
+            return await _accepted(invoke_async, found[1], headers, body)
         names = ("content-type", "accept", "x-amzn-sagemaker-inference-id")
         kind, accept, inference_id = (headers.get(name, "") for name in names)
         try:
@@ -52,6 +57,20 @@ def route_sagemaker(call: Callable[[str, Mapping[str, Any], str], Any], invoke: 
 
     app.SERVICE_HANDLERS["sagemaker"] = handle
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."], "host_patterns": [], "path_patterns": []}
+
+
+async def _accepted(invoke: Callable[..., Any], endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    members = input_shape("sagemaker-runtime", "InvokeEndpointAsync").members
+    names = {field: shape.serialization.get("name", "").lower() for field, shape in members.items()}
+    given = {field: headers[name] for field, name in names.items() if name in headers}
+    content = {"Body": body} if body else {}
+    try:
+        waiting = await asyncio.to_thread(invoke, endpoint, {"EndpointName": endpoint, **given, **content})
+    except ApiError as error:
+        return _refused(error)
+    places = {"X-Amzn-SageMaker-OutputLocation": waiting.output, "X-Amzn-SageMaker-FailureLocation": waiting.failure}
+    told = {name: place for name, place in places.items() if place}
+    return 202, {"Content-Type": "application/json", **told}, json.dumps({"InferenceId": waiting.inference_id}).encode()
 
 
 async def _answered(call: Callable[..., Any], headers: Mapping[str, str], body: bytes, *more: Any) -> Answer:

@@ -28,7 +28,8 @@ _KINDS = {
     "ModelPackageGroupName": "model-package-group",
 }
 _ARN_FIELDS = ("ModelPackageArn", "PipelineExecutionArn", "ResourceArn")
-INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+INVOCATION = re.compile(r"/endpoints/([^/]+)/(async-)?invocations")
+"""Path of a request to a model: the endpoint, and whether it is asynchronous."""
 
 
 def install() -> None:
@@ -53,8 +54,8 @@ def install() -> None:
         return sagemaker_arn(_operation(headers), _json(body), region, account)
 
     def action(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> str | None:
-        if service == "sagemaker" and INVOCATION.match(path):
-            return "sagemaker:InvokeEndpoint"
+        if service == "sagemaker" and (found := INVOCATION.match(path)):
+            return f"sagemaker:InvokeEndpoint{'Async' if found[2] else ''}"
         answer: str | None = ask_action(service, method, path, headers, body, query)
         return answer
 

@@ -91,6 +91,11 @@ class BatchFiles:
         settled = {job for job, _, file in files if file == "settled.json"}
         return [self.job(job) for job, _, file in files if file == "job.json" and job not in settled]
 
+    def is_settled(self, job: str) -> bool:
+        """Whether it has been written down what became of a job's files."""
+        key = self._of(job, "settled.json")
+        return key in self.objects.keys(self.bucket, key)
+
     def job(self, name: str) -> Job:
         """A job that was asked for. Raises NotFoundError."""
         return Job.from_json(self.objects.read(self.bucket, self._of(name, "job.json")))

@@ -75,11 +75,14 @@ class Batches:
         champion = self.ledger.champion(model.name)
         if champion is None:
             return f"no version of {model.name} serves yet: nothing to do"
+        name = f"{model.resources.endpoint}-{at:%Y%m%d%H%M%S}"
+        if files.is_settled(name):
+            # The message comes back after its job has ended, or was given up and its files went to a later one.
+            return f"{name} is settled: nothing to do"
         under_way = {request for job in files.unsettled() if job.at != at for request in job.requests}
         waiting = self._fit(model, files, [request for request in files.waiting() if request not in under_way])
         if not waiting:
             return "no file waits"
-        name = f"{model.resources.endpoint}-{at:%Y%m%d%H%M%S}"
         job = files.ask(Job(name, champion.config, champion.version, at, tuple(waiting[:MAX_FILES])))
         batch = model.spec["serving"]["batch"]
         self.transforms.start(

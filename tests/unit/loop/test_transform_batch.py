@@ -106,7 +106,7 @@ def test_everything_can_be_delivered_twice(account: Account) -> None:
     account.transforms.end(JOB, "Completed")
     account.batches.ended(JOB)
     assert account.batches.ended(JOB) == f"{JOB} is settled: nothing to do"
-    assert account.due() == "no file waits"
+    assert account.due() == f"{JOB} is settled: nothing to do"
     assert account.due(24) == "no file waits"
     assert (first, account.captured(), list(account.transforms.plans)) == (
         f"{JOB} answers 1 files with version 3", 5, [JOB],
@@ -278,6 +278,10 @@ def test_a_job_that_never_started_gives_its_files_back(account: Account, monkeyp
     monkeypatch.undo()
     assert account.due(0.5) == f"{JOB} is being started; no file waits"
     assert "answers 1 files" in account.due(24)
+    assert list(account.transforms.plans) == [f"{ex.BASE}-20260304000000"]
+    account.transforms.end(f"{ex.BASE}-20260304000000", "Stopped")
+    # The message whose job was given up comes back, hours later.
+    assert account.batches.due(ex.NAME, AT).endswith(f"{JOB} is settled: nothing to do")
     assert list(account.transforms.plans) == [f"{ex.BASE}-20260304000000"]
 
 

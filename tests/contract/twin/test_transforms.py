@@ -331,10 +331,11 @@ def test_jobs_are_listed(batch: Batch) -> None:
     def listed(**more: Any) -> list[str]:
         return [job["TransformJobName"] for job in client.list_transform_jobs(**more)["TransformJobSummaries"]]
 
-    since = found[0]["CreationTime"]
+    # Times are sent in whole seconds.
+    since = found[0]["CreationTime"] - timedelta(seconds=30)
     assert listed(CreationTimeAfter=since) == names[::-1]
     assert listed(CreationTimeAfter=since, SortOrder="Ascending") == names
-    assert listed(CreationTimeBefore=since + timedelta(seconds=30), CreationTimeAfter=since) == names[:1]
+    assert listed(CreationTimeBefore=since + timedelta(minutes=1), CreationTimeAfter=since) == names[:1]
     assert listed(NameContains=names[1], StatusEquals="Failed") == names[1:2]
     assert listed(NameContains=names[1], StatusEquals="Completed") == []
     assert listed(NameContains="transform-", SortBy="Name", MaxResults=100) == sorted(

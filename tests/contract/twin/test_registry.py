@@ -152,8 +152,8 @@ def test_a_config_that_the_twin_would_serve_differently_is_refused(cloud: Cloud)
                 "ProvisionedConcurrency in ServerlessConfig",
             ),
             (
-                {"ProductionVariants": [variant], "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/o"}}},
-                "AsyncInferenceConfig",
+                {"ProductionVariants": [variant], "ShadowProductionVariants": [{**variant, "VariantName": "w"}]},
+                "ShadowProductionVariants",
             ),
         ]
     ):  # fmt: skip

@@ -5,7 +5,7 @@ The grants follow the calls of the adapters in ``driftloop.aws``; a call that is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from driftloop.names import PREFIX, parameter_prefix
 from infra import references as ref
@@ -57,6 +57,10 @@ def _write(kind: str, *prefixes: str) -> Grant:
 def _list(kind: str, *prefixes: str) -> Grant:
     condition = {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}}
     return Grant(["s3:ListBucket"], [bucket_arn(kind)], condition=condition)
+
+
+def _list_versions(kind: str, *prefixes: str) -> Grant:
+    return replace(_list(kind, *prefixes), actions=["s3:ListBucketVersions"])
 
 
 def _sagemaker(actions: list[str], *kinds: str) -> Grant:
@@ -156,11 +160,7 @@ FUNCTIONS = (
         work=Work("backfill", batch_size=1, concurrency=5),
         grants=(
             _read(LIVE, "capture"),
-            Grant(
-                ["s3:ListBucketVersions"],
-                [bucket_arn(LIVE)],
-                condition={"StringLike": {"s3:prefix": ["capture/*"]}},
-            ),
+            _list_versions(LIVE, "capture"),
             _write(LIVE, "shards", "rows", "quarantine", "backfills"),
             _BASELINES,
             _MODELS,
@@ -271,7 +271,7 @@ FUNCTIONS = (
         grants=(
             _read(LIVE, "batch"),
             _list(LIVE, "batch"),
-            Grant(["s3:ListBucketVersions"], [bucket_arn(LIVE)], condition={"StringLike": {"s3:prefix": ["batch/*"]}}),
+            _list_versions(LIVE, "batch"),
             _write(LIVE, "batch", "capture"),
             _ledger("GetItem"),
             _sagemaker(["CreateTransformJob", "DescribeTransformJob"], "transform-job"),

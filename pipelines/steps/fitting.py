@@ -129,9 +129,14 @@ def iterations(classifier: Any) -> dict[str, int]:
     return {"iterations": int(rounds.max())} if rounds.size and rounds.dtype.kind in "iu" else {}
 
 
+def library_of(image: str) -> str:
+    """The library that a training image is named after, as it is imported."""
+    return image.partition("-")[0]
+
+
 def _library_fit(image: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The fit function of the library that an image is named after, and its hyperparameters. Raises StepError."""
-    library = image.partition("-")[0]
+    library = library_of(image)
     if library == "sklearn":
         return _fit_trees, HYPERPARAMETERS
     if library == "xgboost":

@@ -15,6 +15,7 @@ import sklearn
 
 from driftloop.data.schema import Columns
 from driftloop.data.windows import Window, iso
+from pipelines.steps.fitting import library_of
 from pipelines.steps.step import StepError
 
 TRAINING = "training.json"
@@ -23,7 +24,7 @@ TRAINING = "training.json"
 def build_record(spec: Mapping[str, Any], columns: Columns, window: Window, **more: Any) -> dict[str, Any]:
     """The record of a version that was fitted on some rows of a window; ``more`` is what only its step knows."""
     labels = columns[spec["data"]["label"]]
-    library = spec["training"]["image"].partition("-")[0]
+    library = library_of(spec["training"]["image"])
     return {
         "windows": {"training": {"start": iso(window.start), "end": iso(window.end)}},
         "rows": len(labels),

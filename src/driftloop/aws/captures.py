@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from driftloop.aws.objects import current_versions
 from driftloop.loop.sources import Source
 
 
@@ -15,9 +16,7 @@ class S3Captures:
 
     def find(self, bucket: str, prefix: str) -> list[Source]:
         """Current objects below a prefix, sorted by key. Deleted and expired ones are not among them."""
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-        found = [_source(bucket, item) for page in pages for item in page.get("Versions", ()) if item["IsLatest"]]
-        return sorted(found, key=lambda source: source.key)
+        return [_source(bucket, item) for item in current_versions(self._s3, bucket, prefix)]
 
 
 def _source(bucket: str, item: dict[str, Any]) -> Source:

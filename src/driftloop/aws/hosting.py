@@ -40,7 +40,8 @@ def _person(context: Mapping[str, Any] | None) -> str:
     return str(context.get("IamIdentity", {}).get("Arn") or context.get("UserProfileArn") or "")
 
 
-def _over_quota(error: ClientError) -> bool:
+def is_over_quota(error: ClientError) -> bool:
+    """True if the account may not have as much of what was asked for."""
     return bool(error.response["Error"]["Code"] == "ResourceLimitExceeded")
 
 
@@ -178,7 +179,7 @@ class SageMakerHosting:
             call(**arguments)
         except ClientError as error:
             if not _exists_already(error):
-                kind = QuotaError if _over_quota(error) else TerminalError
+                kind = QuotaError if is_over_quota(error) else TerminalError
                 raise kind(f"{call.__name__}: {error}") from error
 
     def _change(self, call: Any, **arguments: Any) -> None:
@@ -187,7 +188,7 @@ class SageMakerHosting:
         except ClientError as error:
             if _exists_already(error):
                 return
-            kind = QuotaError if _over_quota(error) else RetryableError
+            kind = QuotaError if is_over_quota(error) else RetryableError
             raise kind(f"{call.__name__}: {error}") from error
 
 

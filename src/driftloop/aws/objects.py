@@ -55,14 +55,20 @@ class S3Objects:
 
     def latest(self, bucket: str, prefix: str) -> list[Stored]:
         """The objects below a prefix in a bucket that keeps versions, sorted by key."""
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-        found = (item for page in pages for item in page.get("Versions", ()) if item["IsLatest"])
-        return sorted((Stored(item["Key"], item["VersionId"], item["Size"]) for item in found), key=lambda s: s.key)
+        found = current_versions(self._s3, bucket, prefix)
+        return [Stored(item["Key"], item["VersionId"], item["Size"]) for item in found]
 
     def _get(self, bucket: str, key: str, version: str | None = None) -> Any:
         which = {"VersionId": version} if version else {}
         with _gone(bucket, key):
             return self._s3.get_object(Bucket=bucket, Key=key, **which)
+
+
+def current_versions(s3: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
+    """What S3 lists of the current objects below a prefix, sorted by key. Deleted and expired ones are not among them."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    found = (item for page in pages for item in page.get("Versions", ()) if item["IsLatest"])
+    return sorted(found, key=lambda item: item["Key"])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from driftloop.aws.hosting import is_missing
+from driftloop.aws.hosting import is_missing, is_over_quota
 from driftloop.ports import NotFoundError, QuotaError, RetryableError, TransformPlan, TransformState
 
 _CSV = "text/csv"
@@ -24,9 +24,8 @@ class SageMakerTransforms:
         try:
             self._sagemaker.create_transform_job(**_request(plan))
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code != "ResourceInUse":
-                kind = QuotaError if code == "ResourceLimitExceeded" else RetryableError
+            if error.response["Error"]["Code"] != "ResourceInUse":
+                kind = QuotaError if is_over_quota(error) else RetryableError
                 raise kind(f"create_transform_job: {error}") from error
 
     def state(self, name: str) -> TransformState:

@@ -79,7 +79,7 @@ class BatchFiles:
 
     def waiting(self) -> list[Request]:
         """The latest version of each file that has no answer yet, by name."""
-        answered = {id_ for id_, kind in self._known() if kind in _FINAL}
+        answered = self.answered()
         stored = (_request(self.requests, item) for item in self.objects.latest(self.bucket, self.requests))
         # The console makes empty objects for folders.
         return [request for request in stored if request.name[-1:] not in ("", "/") and request.id not in answered]
@@ -127,9 +127,9 @@ class BatchFiles:
         """What was asked."""
         return self.objects.blocks(self.bucket, self.requests + request.name, request.version)
 
-    def has_answer(self, request: Request) -> bool:
-        """Whether it needs no other one."""
-        return any(kind in _FINAL for id_, kind in self._known(request.name) if id_ == request.id)
+    def answered(self) -> set[str]:
+        """Ids of the requests that need no answer any more."""
+        return {id_ for id_, kind in self._known() if kind in _FINAL}
 
     def answer(self, request: Request, output: str) -> None:
         """What SageMaker wrote becomes the answer."""

@@ -116,10 +116,10 @@ class Batches:
         return self._settle(model, files, job, state)
 
     def _settle(self, model: Model, files: BatchFiles, job: Job, state: TransformState) -> str:
-        outputs = files.outputs(job)
+        outputs, answered = files.outputs(job), files.answered()
         unanswered: dict[str, str] = {}
         for request in job.requests:
-            if files.has_answer(request):
+            if request.id in answered:
                 continue
             if request.name in outputs:
                 fault = self._bring_in(model, files, job, request, outputs[request.name])

@@ -7,14 +7,12 @@ import os
 import re
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from driftloop.twin import lifecycle
 from driftloop.twin.lifecycle import Twin
 
 from .cloud import IMAGE, Cloud, allow, code_of, message_of, policy, until
@@ -411,16 +409,6 @@ def test_a_deleted_endpoint_drops_its_queue(cloud: Cloud) -> None:
     for uri in asked[1:]:
         assert code_of(lambda u=uri: endpoint.read(u)) == "NoSuchKey"  # type: ignore[misc]
     assert "Could not find" in message_of(lambda: endpoint.ask("1"))
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Twin]]:
-    """A twin that keeps its state; the last one is the one that lives."""
-    folder = tmp_path_factory.mktemp("kept") / "twin"
-    twins = [lifecycle.start(folder, begin=datetime(2013, 5, 1), attached=True, keep=True)]  # noqa: DTZ001
-    yield twins
-    for twin in twins:
-        twin.stop()
 
 
 def test_what_waits_when_the_twin_is_killed_is_asked_again(kept: list[Twin]) -> None:

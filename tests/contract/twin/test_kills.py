@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -124,16 +123,6 @@ def killed(twin: Twin) -> Twin:
     os.kill(twin.pid, signal.SIGKILL)
     until(lambda: not alive(pids), 30)
     return lifecycle.start(twin.folder, attached=True, keep=True)
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Twin]]:
-    """A twin that keeps its state; the last one is the one that lives."""
-    folder = tmp_path_factory.mktemp("kept") / "twin"
-    twins = [lifecycle.start(folder, begin=datetime(2013, 5, 1), attached=True, keep=True)]  # noqa: DTZ001
-    yield twins
-    for twin in twins:
-        twin.stop()
 
 
 def test_what_was_answered_survives(kept: list[Twin]) -> None:

@@ -135,6 +135,9 @@ _CONFIRM = (
     *_FOLLOW,
 )
 
+_TELL = Grant(["sqs:GetQueueUrl", "sqs:SendMessage"], [arn("sqs", ref.queue("deployment"))])
+"""What is approved is deployed by the one function that may."""
+
 FUNCTIONS = (
     SharedFunction(
         "profile_traffic",
@@ -263,6 +266,24 @@ FUNCTIONS = (
         ),
     ),
     SharedFunction(
+        "compare_shadow",
+        "Compares a version that answers unheard with the one that serves, and decides about it.",
+        memory=1769,
+        timeout=300,
+        failures="comparison",
+        grants=(
+            _read(LIVE, "capture"),
+            _list(LIVE, "capture"),
+            _write(LIVE, "shadows"),
+            _BASELINES,
+            _ledger("GetItem", "PutItem"),
+            _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
+            Grant(["cloudwatch:GetMetricData"], ["*"], "CloudWatch's metrics are no resources"),
+            _TELL,
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
         "transform_batch",
         "Has files of rows answered by batch transform jobs, and captures the answers.",
         memory=1769,
@@ -300,8 +321,7 @@ FUNCTIONS = (
             ),
             _sagemaker(["DescribeModelPackage"], "model-package"),
             *_CONFIRM,
-            # What is approved is deployed by the one function that may.
-            Grant(["sqs:GetQueueUrl", "sqs:SendMessage"], [arn("sqs", ref.queue("deployment"))]),
+            _TELL,
             _MODELS,
             *_ANNOUNCE,
         ),

@@ -1,4 +1,4 @@
-"""The schedules of one model: judge each window; retrain, and answer files of rows, at fixed times if the model file says so."""
+"""The schedules of one model: judge each window; look at a shadow, retrain and answer files of rows, at fixed times if the model file says so."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ class ModelSchedules(Construct):
             message={"model": spec.name},
             dead_letters="detection",
         )
+        if spec.serving.rollout.shadow is not None:
+            timed_message(
+                self,
+                "Compare",
+                name=f"{base}-compare",
+                expression=rate(timedelta(hours=1)),
+                target=arn("lambda", f"function:{ref.function('compare_shadow')}"),
+                message={"model": spec.name},
+                dead_letters="comparison",
+            )
         if spec.retraining.every is not None:
             timed_message(
                 self,

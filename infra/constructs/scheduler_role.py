@@ -17,9 +17,14 @@ class SchedulerRole(Construct):
         super().__init__(scope, id)
         queues = [
             *(ref.queue(work) for work in ("retraining", "batch")),
-            *(ref.dead_letter_queue(work) for work in ("retraining", "batch", "detection", "reconciliation")),
+            *(
+                ref.dead_letter_queue(work)
+                for work in ("retraining", "batch", "detection", "comparison", "reconciliation")
+            ),
         ]
-        called = [arn("lambda", f"function:{ref.function(name)}") for name in ("detect_drift", "reconcile")]
+        called = [
+            arn("lambda", f"function:{ref.function(name)}") for name in ("detect_drift", "compare_shadow", "reconcile")
+        ]
         self.role = ServiceRole(
             self,
             "Role",

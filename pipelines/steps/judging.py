@@ -176,6 +176,8 @@ def _evaluation(
         "rows": len(labels),
         "challenger": {**_figures(labels, challenger), "latency_s": traits.latency, "bytes": traits.size},
         "champion": None if champion is None else _figures(labels, champion),
+        # What a shadow is compared with.
+        "difference": None if champion is None else float(np.abs(challenger - champion).mean()),
         "baseline_rate_log_loss": log_loss(labels, np.full(len(labels), traits.training_rate)),
         "slices": slices,
         "gate": {name: value for name, value in asdict(result).items() if name != "slices"},

@@ -9,6 +9,9 @@ NAMESPACE = "driftloop"
 """CloudWatch namespace of every metric of the kit; the dimension is ``Model``."""
 
 VARIANT = "AllTraffic"
+SHADOW = "Shadow"
+"""Variant of a version that is asked what the one that serves is asked, and whose answers nobody hears."""
+_SHADOW_CONFIG = "-shadow"
 PLATFORM_STACK = f"{PREFIX}-platform"
 MLFLOW_PARAMETER = f"/{PREFIX}/platform/mlflow-app-arn"
 """SSM parameter with the ARN of the MLflow app, where one is deployed."""
@@ -69,6 +72,26 @@ class ModelNames:
     def parameter(self) -> str:
         """SSM parameter through which the shared functions find the model."""
         return f"{parameter_prefix()}{self.model}"
+
+
+def shadow_config(version: str) -> str:
+    """Name of the endpoint configuration in which a version, given by its name, is the shadow of the one that serves."""
+    return f"{version}{_SHADOW_CONFIG}"
+
+
+def is_shadow_config(config: str) -> bool:
+    """True for a name that ``shadow_config`` has made."""
+    return config.endswith(_SHADOW_CONFIG)
+
+
+def version_of_config(config: str) -> int:
+    """Number of the version that is new in an endpoint configuration of the kit."""
+    return int(config.removesuffix(_SHADOW_CONFIG).rpartition("-v")[2])
+
+
+def shadow_report(model: str, number: int) -> str:
+    """Where the comparison of a version with the one that served is kept in the live bucket."""
+    return f"shadows/{model}/{number}.json"
 
 
 def rollout_signals(latency: bool) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from driftloop.data.schema import Schema
+from driftloop.names import shadow_config
 from driftloop.retraining.episode import Episode, Status
 from driftloop.retraining.evidence import Pause, Watch
 
@@ -117,7 +118,8 @@ class Deployment:
     episode_id: str
     started_at: datetime
     phase: str
-    """``prepared`` until the endpoint has been told, then ``updating``, at the end ``done`` or ``rolled_back``."""
+    """``prepared`` until the endpoint has been told, then ``updating``, at the end ``done`` or ``rolled_back``. A shadow is
+    ``shadowing`` when it answers, and ``compared`` when it may serve."""
     endpoint_modified: datetime | None = None
     """When the endpoint had last changed before this rollout: what tells an endpoint that was told and came back from
     one that was never told."""
@@ -125,11 +127,23 @@ class Deployment:
     """The version that served and was rejected, if this is the way back from it; it is tried until it succeeds."""
     scaling: Scaling | None = None
     """How many instances are to serve once the rollout has ended; None for as many as there are."""
+    shadow: str = ""
+    """The configuration with a shadow that the endpoint is to have or has had; empty for a rollout without one."""
 
     @property
     def is_open(self) -> bool:
         """True until the rollout has ended, well or not."""
-        return self.phase in ("prepared", "updating")
+        return self.phase in ("prepared", "updating", "shadowing", "compared")
+
+    @property
+    def is_shadow(self) -> bool:
+        """True if the version is only to be a shadow of the one that serves, from ``started_at`` on once it is one."""
+        return bool(self.shadow) and self.config == self.shadow
+
+    @property
+    def ends_a_shadow(self) -> bool:
+        """True if the version serves, and is to serve without the rejected one as its shadow."""
+        return bool(self.shadow and self.instead_of)
 
 
 @dataclass(frozen=True)
@@ -367,12 +381,19 @@ class ServingPlan:
     """One version as it is to be served."""
 
     name: str
-    """Name of the SageMaker model and of the endpoint configuration."""
+    """Name of the SageMaker model, and of the endpoint configuration unless it is a shadow's."""
     role_arn: str
     on: Instances | Serverless
     capture_uri: str
     capture_percent: int
     kms_key_arn: str
+    shadow_of: str = ""
+    """SageMaker model that serves, if this version is to be its shadow."""
+
+    @property
+    def config(self) -> str:
+        """Name of the endpoint configuration."""
+        return shadow_config(self.name) if self.shadow_of else self.name
 
 
 @dataclass(frozen=True)
@@ -447,6 +468,25 @@ class Transforms(Protocol):
 
     def running(self, base: str) -> str:
         """Name of a job ``<base>-<anything without a hyphen>`` that has not ended; empty if there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one variant of an endpoint did in some time."""
+
+    requests: int
+    errors: int
+    """Requests that the version failed on."""
+    latency: float | None
+    """Average seconds to an answer; None without requests."""
+
+
+class Usages(Protocol):
+    """SageMaker's metrics of endpoints."""
+
+    def of(self, endpoint: str, variant: str, start: datetime, end: datetime) -> Usage:
+        """What a variant did, to the minute."""
         ...
 
 

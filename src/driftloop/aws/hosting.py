@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from driftloop.names import VARIANT
+from driftloop.names import SHADOW, VARIANT
 from driftloop.ports import (
     EndpointState,
     NotFoundError,
@@ -193,16 +193,19 @@ class SageMakerHosting:
 
 
 def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
-    variant = {"VariantName": VARIANT, "ModelName": plan.name}
+    variant = {"VariantName": VARIANT, "ModelName": plan.shadow_of or plan.name}
     if isinstance(plan.on, Serverless):
         # It has no volume that a key could be for, and SageMaker captures nothing of it.
         size = {"MemorySizeInMB": plan.on.memory_mb, "MaxConcurrency": plan.on.concurrency}
         return {"EndpointConfigName": plan.name, "ProductionVariants": [{**variant, "ServerlessConfig": size}]}
     fleet = {"InstanceType": plan.on.type, "InitialInstanceCount": plan.on.count, "InitialVariantWeight": 1.0}
+    # Of equal weight: the shadow is asked everything.
+    shadow = {"VariantName": SHADOW, "ModelName": plan.name, **fleet}
     return {
-        "EndpointConfigName": plan.name,
+        "EndpointConfigName": plan.config,
         "KmsKeyId": plan.kms_key_arn,
         "ProductionVariants": [{**variant, **fleet}],
+        **({"ShadowProductionVariants": [shadow]} if plan.shadow_of else {}),
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": plan.capture_percent,

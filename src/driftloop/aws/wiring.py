@@ -18,6 +18,7 @@ from driftloop.aws.pipelines import SageMakerPipelines
 from driftloop.aws.scaling import EndpointScaling
 from driftloop.aws.settings import Settings
 from driftloop.aws.transforms import SageMakerTransforms
+from driftloop.aws.usages import CloudWatchUsages
 from driftloop.loop.announce import Announcer
 
 CLOCK = SystemClock()
@@ -77,6 +78,12 @@ def scaler() -> EndpointScaling:
 def alarms() -> CloudWatchAlarms:
     """Alarms."""
     return CloudWatchAlarms(client("cloudwatch"))
+
+
+@cache
+def usages() -> CloudWatchUsages:
+    """Metrics of endpoints."""
+    return CloudWatchUsages(client("cloudwatch"))
 
 
 @cache

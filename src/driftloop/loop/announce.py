@@ -80,13 +80,18 @@ class Announcer:
         subject = f"[driftloop] {model}: version {version} needs a second person"
         self.notifier.publish(subject, f"{reason}\n\nIt waits for its approval again: {package_arn}\n")
 
-    def stays(self, model: str, version: int, reason: str) -> None:
-        """A version that was rejected serves on."""
+    def shadows(self, model: str, version: int, package_arn: str) -> None:
+        """A version answers unheard beside the one that serves."""
+        self.notifier.publish(f"[driftloop] {model}: version {version} is a shadow", package_arn)
+
+    def stays(self, model: str, version: int, reason: str, *, shadow: bool = False) -> None:
+        """A version that was rejected serves on, or is a shadow still."""
         detail = {"model": model, "version": version, "rejected": reason}
+        what = "is a shadow still" if shadow else "serves on"
         try:
             self.events.put(VERSION_CHANGED, detail)
         finally:
-            self.notifier.publish(f"[driftloop] {model}: rejected version {version} serves on", reason)
+            self.notifier.publish(f"[driftloop] {model}: rejected version {version} {what}", reason)
 
 
 def _detail(episode: Episode) -> dict[str, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from driftloop.loop.announce import Announcer
-from driftloop.names import model_of_endpoint
+from driftloop.names import ModelNames, model_of_endpoint
 from driftloop.ports import Champion, Clock, Deployment, EndpointState, Hosting, Ledger, Scaler
 from driftloop.retraining.episode import Episode, Status
 
@@ -29,7 +29,8 @@ class Confirmer:
         state = self.hosting.endpoint(endpoint)
         if state and state.status == "InService" and state.config == deployment.config:
             # Also if whoever told the endpoint died before writing it down.
-            return self._done(model, endpoint, deployment)
+            done = self._shadows if deployment.is_shadow else self._done
+            return done(model, endpoint, deployment)
         if deployment.phase == "prepared":
             return f"the endpoint has not been told of version {deployment.version} yet"
         fault = _fault(state)
@@ -39,7 +40,7 @@ class Confirmer:
             self.scaler.follow(endpoint, deployment.scaling)
         if deployment.instead_of:
             return self._once_more(model, deployment, state, fault)
-        return self._undone(model, deployment, fault)
+        return self._undone(model, deployment, state, fault)
 
     def closed(self, deployment: Deployment, episode: Episode) -> str:
         """The rollout has ended and its episode has not been told; says what was done."""
@@ -55,6 +56,16 @@ class Confirmer:
         self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"), deployment)
         return reason
 
+    def _shadows(self, model: str, _: str, deployment: Deployment) -> str:
+        """The version has begun to answer unheard; ``compare_shadow`` decides about it."""
+        version = f"version {deployment.version} is the shadow of the one that serves"
+        if deployment.phase in ("shadowing", "compared"):
+            return f"{version} already: nothing to do"
+        shadowing = replace(deployment, phase="shadowing", started_at=self.clock.now())
+        if self.ledger.set_deployment(model, shadowing, deployment):
+            self.announcer.shadows(model, deployment.version, deployment.package_arn)
+        return version
+
     def _done(self, model: str, endpoint: str, deployment: Deployment) -> str:
         old = self.ledger.champion(model)
         if old is None or old.config != deployment.config:
@@ -63,9 +74,20 @@ class Confirmer:
         self._close(model, deployment, Status.PROMOTED, f"version {deployment.version} serves")
         if deployment.scaling:
             self.scaler.follow(endpoint, deployment.scaling)
+        if deployment.shadow:
+            self.hosting.retire(deployment.shadow)
+        if deployment.ends_a_shadow:
+            self.hosting.retire(ModelNames(model).version(_number(deployment.instead_of)))
         if self.ledger.set_deployment(model, replace(deployment, phase="done"), deployment):
-            self.announcer.serves(model, deployment.version, deployment.package_arn)
+            self._tell(model, deployment)
         return f"version {deployment.version} serves"
+
+    def _tell(self, model: str, deployment: Deployment) -> None:
+        if deployment.ends_a_shadow:
+            reason = f"it was the shadow of version {deployment.version}, which serves on alone"
+            self.announcer.rolled_back(model, _number(deployment.instead_of), deployment.instead_of, reason)
+        else:
+            self.announcer.serves(model, deployment.version, deployment.package_arn)
 
     def _promote(self, model: str, deployment: Deployment, old: Champion | None) -> None:
         # The version before is kept for a rollback; the one before that is not needed any more, unless it is back.
@@ -86,14 +108,22 @@ class Confirmer:
             endpoint_modified=state.modified if state else None,
         )
         if self.ledger.set_deployment(model, again, deployment):
-            version = deployment.instead_of.rpartition("/")[2]
-            self.announcer.stays(model, int(version), f"the way back to version {deployment.version} failed: {reason}")
+            told = f"the way back to version {deployment.version} failed: {reason}"
+            self.announcer.stays(model, _number(deployment.instead_of), told, shadow=deployment.ends_a_shadow)
         return f"the way back to version {deployment.version} failed and is tried again: {reason}"
 
-    def _undone(self, model: str, deployment: Deployment, reason: str) -> str:
+    def _undone(self, model: str, deployment: Deployment, state: EndpointState | None, reason: str) -> str:
         self.hosting.reject(deployment.package_arn, reason)
         self._close(model, deployment, Status.ROLLED_BACK, reason)
-        if self.ledger.set_deployment(model, replace(deployment, phase="rolled_back"), deployment):
+        ended = replace(deployment, phase="rolled_back")
+        champion = self.ledger.champion(model) if deployment.shadow else None
+        if champion and state and state.status == "InService" and state.config == deployment.shadow:
+            # SageMaker went back to where the version was a shadow, which ends as any shadow that was rejected.
+            ended = Deployment(
+                champion.version, champion.package_arn, champion.baseline_uri, champion.config, "", self.clock.now(),
+                "prepared", state.modified, deployment.package_arn, shadow=deployment.shadow,
+            )  # fmt: skip
+        if self.ledger.set_deployment(model, ended, deployment):
             self.announcer.rolled_back(model, deployment.version, deployment.package_arn, reason)
         return f"version {deployment.version} rolled back: {reason}"
 
@@ -101,6 +131,10 @@ class Confirmer:
         episode = self.ledger.episode(model, deployment.episode_id) if deployment.episode_id else None
         if episode and episode.status is Status.ROLLING_OUT:
             self.announcer.move(self.ledger, episode.moved(status, self.clock.now(), outcome), Status.ROLLING_OUT)
+
+
+def _number(package_arn: str) -> int:
+    return int(package_arn.rpartition("/")[2])
 
 
 def _fault(state: EndpointState | None) -> str:

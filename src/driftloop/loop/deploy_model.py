@@ -44,6 +44,18 @@ _UNDECIDED = (Status.STARTED, Status.CANDIDATE, Status.APPROVED)
 
 
 @dataclass(frozen=True)
+class _Way:
+    """Where a rollout leads, if not from one version to the next."""
+
+    instead_of: str = ""
+    """The rejected version, whose place is taken or that is a shadow no more."""
+    beside: str = ""
+    """Configuration of the version that serves, if the other one is to be its shadow."""
+    shadow: str = ""
+    """The configuration with a shadow that the endpoint has."""
+
+
+@dataclass(frozen=True)
 class Deployer:
     """Starts rollouts, and ends episodes whose version was rejected. Delivering the same decision twice is harmless."""
 
@@ -61,12 +73,23 @@ class Deployer:
 
         Raises RetryableError while another rollout runs.
         """
-        package = self.hosting.package(package_arn)
+        try:
+            package = self.hosting.package(package_arn)
+        except NotFoundError:
+            return self._deleted(package_arn)
         if package.approval == "Rejected":
             return self._rejected(package)
         if package.approval != "Approved":
             return self._taken_back(package)
         return self._approved(package)
+
+    def _deleted(self, package_arn: str) -> str:
+        """Raises NotFoundError unless the version is a shadow, which must not stay one."""
+        group, _, number = package_arn.partition(":model-package/")[2].partition("/")
+        running = self.ledger.deployment(model_of_endpoint(group))
+        if running is None or not _is_shadow(running, package_arn):
+            raise NotFoundError(f"{package_arn} does not exist")
+        return self._silenced(model_of_endpoint(group), package_arn, running, f"version {number} was deleted")
 
     def _approved(self, package: Package) -> str:
         model = self.models.get(model_of_endpoint(package.group))
@@ -81,19 +104,25 @@ class Deployer:
             self.announcer.asks_another(model.name, package.version, package.arn, objection)
             return objection
         self._approve(model.name, package)
-        return self._start(model, package)
+        return self._start(model, package, champion)
 
-    def _start(self, model: Model, package: Package) -> str:
-        """Roll an approved version out, unless that has been done."""
+    def _start(self, model: Model, package: Package, champion: Champion | None) -> str:
+        """Roll an approved version out, as a shadow first where the model file asks for it, unless that has been done."""
         running = self.ledger.deployment(model.name)
-        if running and running.package_arn == package.arn and running.phase != "prepared":
+        mine = running is not None and running.package_arn == package.arn
+        if running and mine and running.phase not in ("prepared", "compared"):
             return f"version {package.version} is {running.phase} already: nothing to do"
-        if running and running.phase == "updating":
-            raise RetryableError(f"version {running.version} is still updating; version {package.version} has to wait")
+        if running and not mine and running.is_open and running.phase != "prepared":
+            raise RetryableError(f"version {running.version} is {running.phase}; version {package.version} has to wait")
         state = self.hosting.endpoint(model.resources.endpoint)
-        if running and running.package_arn == package.arn and _was_told(running, state):
+        if running and mine and running.phase == "prepared" and _was_told(running, state):
             return self._told_before(model.name, running)
-        return self._roll_out(model, package, running, self._ready(model, package, state))
+        ready = self._ready(model, package, state)
+        if running and mine and running.shadow and (running.phase == "compared" or not running.is_shadow):
+            return self._roll_out(model, package, running, ready, _Way(shadow=running.shadow))
+        if ready and champion and model.spec["serving"]["rollout"].get("shadow"):
+            return self._roll_out(model, package, running, ready, _Way(beside=champion.config))
+        return self._roll_out(model, package, running, ready)
 
     def rang(self, alarm: RaisedAlarm) -> str:
         """Take a version back that misbehaves while it bakes, where SageMaker does not; says what was done.
@@ -122,6 +151,8 @@ class Deployer:
             self._move(moved, episode.status)
             return outcome
         running = self.ledger.deployment(model)
+        if running and _is_shadow(running, package.arn):
+            return self._silenced(model, package.arn, running, outcome)
         if running and running.package_arn == package.arn and running.phase == "prepared":
             return self._withdrawn(model, running, outcome)
         if running and running.package_arn == package.arn and running.phase == "updating":
@@ -148,14 +179,33 @@ class Deployer:
         state = self.hosting.endpoint(model.resources.endpoint)
         if running and running.is_open and _was_told(running, state):
             return self._told_before(model.name, running)
-        return self._roll_out(model, package, running, self._ready(model, package, state), champion.package_arn)
+        ready = self._ready(model, package, state)
+        return self._roll_out(model, package, running, ready, _Way(instead_of=champion.package_arn))
+
+    def _silenced(self, model_name: str, package_arn: str, running: Deployment, outcome: str) -> str:
+        """A shadow is not wanted any more: the endpoint goes on without it."""
+        episode = self._episode(model_name, "" if running.instead_of else running.episode_id)
+        if episode and episode.status is Status.ROLLING_OUT:
+            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
+        model, champion = self.models.get(model_name), self.ledger.champion(model_name)
+        if running.phase == "updating" or champion is None:
+            return "the endpoint has been told to go on without its shadow: nothing to do"
+        package, state = self.hosting.package(champion.package_arn), self.hosting.endpoint(model.resources.endpoint)
+        if running.instead_of and _was_told(running, state):
+            return self._told_before(model.name, running)
+        way = _Way(instead_of=package_arn, shadow=running.shadow)
+        self._roll_out(model, package, running, self._ready(model, package, state), way)
+        return outcome
 
     def _taken_back(self, package: Package) -> str:
         """Nobody decides by leaving a version pending, but a rollout that has not begun must not wait for ever."""
         model = model_of_endpoint(package.group)
         running = self.ledger.deployment(model)
+        outcome = f"the approval of version {package.version} was taken back"
+        if running and _is_shadow(running, package.arn):
+            return self._silenced(model, package.arn, running, outcome)
         if running and running.package_arn == package.arn and running.phase == "prepared":
-            return self._withdrawn(model, running, f"the approval of version {package.version} was taken back")
+            return self._withdrawn(model, running, outcome)
         return f"version {package.version} is {package.approval} by now: nothing to do"
 
     def _told_before(self, model: str, running: Deployment) -> str:
@@ -214,41 +264,45 @@ class Deployer:
         package: Package,
         running: Deployment | None,
         state: EndpointState | None,
-        instead_of: str = "",
+        way: _Way | None = None,
     ) -> str:
-        endpoint, config = model.resources.endpoint, ModelNames(model.name).version(package.version)
+        way = way or _Way()
+        endpoint = model.resources.endpoint
+        plan = self._serving(model, ModelNames(model.name).version(package.version), way.beside)
         if running and running.scaling:
             # An update that changes the instances is refused while their number follows the requests.
             self.scaler.stop(endpoint)
-        deployment = self._record(model, package, config, running, state, instead_of)
+        deployment = self._record(model, package, plan.config, running, state, way)
         try:
-            self.hosting.prepare(package, self._serving(model, config))
+            self.hosting.prepare(package, plan)
             self._begin(model.name, deployment.episode_id)
             if state is None:
-                self.hosting.create(endpoint, config)
+                self.hosting.create(endpoint, plan.config)
             else:
-                self.hosting.update(endpoint, config, _rollout(model, back=bool(instead_of)))
+                # Where it is a shadow that comes or goes, the same version answers before and after.
+                self.hosting.update(endpoint, plan.config, _rollout(model, back=bool(way.instead_of or plan.shadow_of)))
         except QuotaError as error:
             if running is None or not running.is_open:
                 self.announcer.waits(model.name, package.version, str(error))
             # The model file may ask for less by the next delivery, and a configuration cannot be changed.
-            self.hosting.retire(config)
+            self.hosting.retire(plan.config)
             raise
         # Only now may an InService endpoint on another configuration be taken for a rollback.
         self.ledger.set_deployment(model.name, replace(deployment, phase="updating"), deployment)
-        return f"version {package.version} is being rolled out to {endpoint}"
+        return f"version {package.version} is being rolled out to {endpoint}" + (" as a shadow" if way.beside else "")
 
     def _record(
         self, model: Model, package: Package, config: str, running: Deployment | None, state: EndpointState | None,
-        instead_of: str,
+        way: _Way,
     ) -> Deployment:  # fmt: skip
         if "baseline_uri" not in package.properties:
             raise TerminalError(f"{package.arn} has no baseline_uri: it was not registered by this pipeline")
         # On the way back nothing becomes of the version's own episode, which ended when it was promoted.
-        episode_id = "" if instead_of else package.properties.get("episode_id", "")
+        episode_id = "" if way.instead_of else package.properties.get("episode_id", "")
         deployment = Deployment(
             package.version, package.arn, package.properties["baseline_uri"], config, episode_id, self.clock.now(),
-            "prepared", state.modified if state else None, instead_of, _scaling(model.spec["serving"]),
+            "prepared", state.modified if state else None, way.instead_of, _scaling(model.spec["serving"]),
+            config if way.beside else way.shadow,
         )  # fmt: skip
         if not self.ledger.set_deployment(model.name, deployment, running):
             raise RetryableError(f"another rollout of {model.name} came first; version {package.version} has to wait")
@@ -300,15 +354,16 @@ class Deployer:
         if not self.announcer.move(self.ledger, moved, expected):
             raise RetryableError(f"episode {moved.id} moved just now; the next delivery will see it")
 
-    def _serving(self, model: Model, config: str) -> ServingPlan:
+    def _serving(self, model: Model, name: str, beside: str = "") -> ServingPlan:
         serving = model.spec["serving"]
         return ServingPlan(
-            name=config,
+            name=name,
             role_arn=model.resources.serving_role_arn,
             on=_machines(serving),
             capture_uri=f"s3://{self.live_bucket}/capture",
             capture_percent=round(serving["capture"] * 100),
             kms_key_arn=self.kms_key_arn,
+            shadow_of=beside,
         )
 
 
@@ -333,6 +388,13 @@ def version_before(hosting: Hosting, champion: Champion) -> tuple[Package | None
     if package.approval != "Approved":
         return None, f"version {package.version}, which served before it, is {package.approval}"
     return package, ""
+
+
+def _is_shadow(running: Deployment, package_arn: str) -> bool:
+    """True if a version is a shadow, or is on its way out of being one."""
+    if running.package_arn == package_arn:
+        return running.phase in ("shadowing", "compared")
+    return running.ends_a_shadow and running.is_open and running.instead_of == package_arn
 
 
 def _was_told(running: Deployment, state: EndpointState | None) -> bool:

@@ -54,6 +54,8 @@ class TrafficBatch:
         other models of a batch nothing.
         """
         model = source.capture_model()
+        if source.is_shadows:
+            return
         schema = self.models.get(model).schema
         if model not in self._baselines:
             self._baselines[model] = self.baseline_of(model)

@@ -174,11 +174,18 @@ class Reconciler:
         outcome = self.confirmer.changed(model.resources.endpoint)
         if deployment.phase == "updating":
             return outcome
+        arn = deployment.instead_of or deployment.package_arn
         try:
-            # Also that its approval was taken back, which leaves it pending.
-            return self._tell(self.confirmer.hosting.package(deployment.instead_of or deployment.package_arn))
+            package = self.confirmer.hosting.package(arn)
         except NotFoundError:
+            if deployment.ends_a_shadow or deployment.phase in ("shadowing", "compared"):
+                self.decisions.tell(arn, "Rejected")
+                return f"{arn}, a shadow, was deleted: said"
             return self.confirmer.abandoned(model.name, deployment)
+        if deployment.phase == "shadowing" and package.approval == "Approved":
+            return ""  # compare_shadow decides
+        # Also that its approval was taken back, which leaves it pending.
+        return self._tell(package)
 
     def _tell(self, package: Package) -> str:
         """Deploying is left to the one function that may do it."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from driftloop.data.decoded import Quarantined
 from driftloop.data.rows import by_date, write_rows
 from driftloop.data.schema import Columns, Schema
-from driftloop.names import model_of_endpoint
+from driftloop.names import SHADOW, model_of_endpoint
 from driftloop.ports import Objects, TerminalError
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -48,6 +48,11 @@ class Source:
             return model_of_endpoint(parts[1])
         except ValueError as error:
             raise TerminalError(str(error)) from None
+
+    @property
+    def is_shadows(self) -> bool:
+        """True for a capture of a version whose answers nobody heard: it is compared, and is no traffic."""
+        return self.key.split("/")[2:3] == [SHADOW]
 
     def label_model(self) -> str:
         """Model of a key ``labels/<model>/<file>``. Raises TerminalError."""

@@ -217,7 +217,7 @@ def as_record(message: Message) -> dict[str, Any]:
 
 def load_handlers() -> dict[str, Callable[[Any, Any], Any]]:
     """The functions' own handlers. Raises ModuleNotFoundError outside a checkout of the kit."""
-    names = [queue.function for queue in QUEUES.values()] + ["reconcile", "detect_drift"]
+    names = [queue.function for queue in QUEUES.values()] + ["reconcile", "detect_drift", "compare_shadow"]
     return {name: importlib.import_module(f"functions.{name}.handler").handler for name in names}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from driftloop.names import ModelNames, model_of_endpoint
+from driftloop.names import ModelNames, is_shadow_config, model_of_endpoint
 from driftloop.ports import EndpointState, NotFoundError, Package, RaisedAlarm, RetryableError, RolloutPlan
 from driftloop.simulation.account import Account, random
 from driftloop.simulation.fakes import FakeAlarms, FakeHosting, FakePipelines
@@ -292,7 +292,8 @@ class Cloud:
                 self.rolled_back.append((endpoint, config))
         else:
             self.hosting.settle(endpoint)
-            self._serves(model, config)
+            if not is_shadow_config(config):
+                self._serves(model, config)
         settled: EndpointState | None = self.hosting.endpoint(endpoint)
         self.log(f"{endpoint} is {settled.status if settled else 'gone'} on {settled.config if settled else ''}")
         self.account.event(

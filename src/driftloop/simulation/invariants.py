@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from driftloop.loop.reconcile import CLOCKS
-from driftloop.names import ModelNames
+from driftloop.names import ModelNames, is_shadow_config, version_of_config
 from driftloop.ports import Model
 from driftloop.retraining.decision import ALARMS, LOOK_BACK, Policy
 from driftloop.retraining.episode import Episode, Trigger
@@ -55,7 +55,7 @@ def _nothing_is_left_undone(world: World) -> Iterator[str]:
         for episode in episodes:
             if (
                 not episode.status.is_final
-                and now - episode.moved_at > SETTLED
+                and now - episode.moved_at > _settled(model)
                 and not _waits_for_a_person(world, episode.id)
             ):
                 yield f"{name}: episode {episode.id} is {episode.status} since {episode.moved_at:%m-%d %H:%M}"
@@ -65,6 +65,12 @@ def _nothing_is_left_undone(world: World) -> Iterator[str]:
                 for then in (now - step * TEN_MINUTES for step in range(2 * RECONCILE_EVERY // TEN_MINUTES + 2))
             ):
                 yield f"{name}: {cause} since {since:%m-%d %H:%M} and nothing was started"
+
+
+def _settled(model: Model) -> timedelta:
+    shadow = model.spec["serving"]["rollout"]["shadow"]
+    # Two rollouts instead of one, and the hour in which the comparison is looked at.
+    return SETTLED + (timedelta(seconds=shadow, hours=1, minutes=30) if shadow else timedelta(0))
 
 
 def _causes(world: World, model: Model, policy: Policy, episodes: Sequence[Episode]) -> Iterator[tuple[str, datetime]]:
@@ -111,8 +117,12 @@ def _key(body: str) -> str:
 
 def _only_what_is_approved_serves(world: World) -> Iterator[str]:
     """I4: an endpoint is told of versions only that somebody has approved and, but for the last minutes, still does."""
+    before: dict[str, str] = {}
     for moment, endpoint, config in world.cloud.rollouts:
-        arn = _package(config)
+        arn, last = _package(config), before.get(endpoint, "")
+        before[endpoint] = config
+        if is_shadow_config(last) and version_of_config(last) != version_of_config(config):
+            continue  # a shadow goes, and what serves is the same
         since = world.cloud.approved.get(arn)
         if since is None or since > moment:
             yield f"{endpoint} was told at {moment:%m-%d %H:%M} to serve {config}, which nobody had approved"
@@ -184,18 +194,18 @@ def _the_way_back_is_kept(world: World) -> Iterator[str]:
                 yield f"{name}: the configuration {kept.config} is gone"
         told = [(moment, config) for moment, who, config in world.cloud.rollouts if who == ModelNames(name).base]
         for (_, before), (moment, after) in pairwise(told):
-            undone = (ModelNames(name).base, before) in world.cloud.rolled_back or _was_rejected(world, before, moment)
-            if _version(after) < _version(before) and not undone:
+            undone = (
+                (ModelNames(name).base, before) in world.cloud.rolled_back
+                or _was_rejected(world, before, moment)
+                or (is_shadow_config(before) and _package(before) in world.cloud.hosting.rejected)
+            )
+            if version_of_config(after) < version_of_config(before) and not undone:
                 yield f"{name}: the endpoint was told of {after} after {before}"
-
-
-def _version(config: str) -> int:
-    return int(config.rpartition("-v")[2])
 
 
 def _package(config: str) -> str:
     """ARN of the version that a configuration serves."""
-    return f"{ACCOUNT}:model-package/{config.rpartition('-v')[0]}/{_version(config)}"
+    return f"{ACCOUNT}:model-package/{config.rpartition('-v')[0]}/{version_of_config(config)}"
 
 
 def _was_rejected(world: World, config: str, by: datetime) -> bool:

@@ -87,7 +87,8 @@ def _settings(chance: Any) -> dict[str, Any]:
             "budget": {"per_day": chance.choice([1, 2, 4, 8]), "per_month": chance.choice([0, 3, 8, 20])},
             "approval": chance.choice(["auto", "auto", "manual"]),
             **extra,
-        }
+        },
+        "serving": {"rollout": {"shadow": chance.choice([None, None, None, "1h"])}},
     }
 
 
@@ -101,6 +102,8 @@ def _schedule(world: World, name: str) -> None:
     for _ in range(chance.randint(0, 2)):
         good, bad = chance.randint(1, 4), chance.randint(1, 2) if faults.strikes("poisoned_capture", name) else 0
         engine.after(timedelta(hours=chance.uniform(3, 30)), partial(world.capture, name, good, bad))
+    if world.models[name].spec["serving"]["rollout"]["shadow"]:
+        engine.every(timedelta(hours=1), partial(world.compare, name))
     if every := world.models[name].spec["retraining"]["every"]:
         engine.every(timedelta(seconds=every), lambda: world.tick(name))
     if chance.random() < 0.3:
@@ -160,6 +163,7 @@ def _replay(world: World) -> tuple[list[Violation], bool]:
 
 
 def _idle(world: World) -> bool:
+    rollouts = [world.ledger.deployment(name) for name in world.models]
     open_episodes = any(not e.status.is_final for name in world.models for e in world.episodes(name))
     running = any(run.ended is None for run in world.cloud.executions)
     states = (world.cloud.hosting.endpoint(model.resources.endpoint) for model in world.models.values())
@@ -167,6 +171,7 @@ def _idle(world: World) -> bool:
     at_work = world.account.at_work
     return not (
         open_episodes
+        or any(rollout and rollout.is_open for rollout in rollouts)
         or running
         or waiting
         or at_work

@@ -18,8 +18,8 @@ from driftloop.data.windows import floor_time
 from driftloop.loop.announce import Announcer
 from driftloop.loop.sources import Source
 from driftloop.monitoring.report import Verdict
-from driftloop.names import ModelNames
-from driftloop.ports import Model, Resources, TerminalError
+from driftloop.names import SHADOW, ModelNames
+from driftloop.ports import Model, Resources, TerminalError, Usage
 from driftloop.retraining.episode import Episode
 from driftloop.retraining.evidence import Pause, Watch
 from driftloop.simulation.account import Account, Message, WorkerClock, as_record, load_handlers, random, silent, wired
@@ -102,6 +102,7 @@ class World:
             "pipelines": self.cloud.pipelines,
             "hosting": self.cloud.hosting,
             "scaler": FakeScaler(),
+            "usages": _Usages(self.seed),
             "alarms": self.cloud.alarms,
             "decisions": _Decisions(self.account),
             "notifier": self.notifier,
@@ -148,6 +149,10 @@ class World:
         for number in range(len(self._labelled) + 1, (end - START) // HOUR):
             self._labelled[START + number * HOUR] = LABELLED_ROWS
         self.ledger.set_watch(model, Watch(end, 1, str(verdict), ("temp went null",), dict(self._labelled)))
+
+    def compare(self, model: str) -> None:
+        """The schedule of a model has its shadow looked at."""
+        self.account.call("compare_shadow", {"model": model}, lambda _: None)
 
     def redeploy(self, model: str) -> None:
         """The code of the training steps changes."""
@@ -230,6 +235,18 @@ class World:
     def _tell(self, line: str) -> None:
         if self.keep_story:
             self.told.append(f"{self.engine.now:%m-%d %H:%M:%S}  {line}")
+
+
+@dataclass(frozen=True)
+class _Usages:
+    """A quarter of the shadows fail on what they are asked."""
+
+    seed: int
+
+    def of(self, endpoint: str, variant: str, start: datetime, end: datetime) -> Usage:
+        """What a variant did."""
+        bad = variant == SHADOW and random(self.seed, "shadow", endpoint, start).random() < 0.25
+        return Usage(100, 50 if bad else 0, 0.01)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,12 @@ def _bake(value: timedelta) -> timedelta:
     return value
 
 
+def _shadow(value: timedelta) -> timedelta:
+    if value.total_seconds() % 3600 or not timedelta(hours=1) <= value <= timedelta(days=7):
+        raise ValueError(f"{write_duration(value)} is not whole hours from 1h to 7d, by which shadows are looked at")
+    return value
+
+
 def _minutes(value: timedelta) -> timedelta:
     if value.total_seconds() % 60:
         raise ValueError(f"{write_duration(value)} is not whole minutes, which is all that schedules know; write 14d")
@@ -226,6 +232,15 @@ class Rollout(_Part):
     canary: Annotated[Percent, AfterValidator(_canary)] = Field(0.1, description="1% to 50%.")
     step: Annotated[Percent, AfterValidator(_step)] = Field(0.25, description="Of a linear rollout, 10% to 50%.")
     bake: Annotated[Duration, AfterValidator(_bake)] = Field(timedelta(minutes=10), description="Up to 1h.")
+    shadow: Annotated[Length, AfterValidator(_shadow)] | None = Field(
+        None, description="How long a version is a shadow of the one that serves before it is rolled out; 1h to 7d."
+    )
+    shadow_tolerance: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="How much more than before the gate a shadow's probabilities may differ, on average.",
+    )
 
     @model_validator(mode="after")
     def _it_ends_in_time(self) -> Rollout:
@@ -295,6 +310,10 @@ class Serving(_Part):
             raise _fault(
                 ("max_count",), f"{self.max_count} is not above count ({self.count}); drop it, or write a larger one"
             )
+        if self.rollout.shadow and (self.mode != "realtime" or self.max_count is not None):
+            # SageMaker has shadows of instances only, and a number of them that changes is no comparison.
+            what = "max_count" if self.mode == "realtime" else f"mode {self.mode}"
+            raise _fault(("rollout", "shadow"), f"a shadow does not go with {what}; remove one of the two")
         chosen = self.rollout.model_fields_set & {"strategy", "canary", "step"}
         if self.mode == "serverless" and chosen and self.rollout.strategy != "all_at_once":
             raise _fault(

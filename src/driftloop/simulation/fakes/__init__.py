@@ -12,6 +12,7 @@ from driftloop.simulation.fakes.services import (
     FakePipelines,
     FakeScaler,
     FakeTransforms,
+    FakeUsages,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "FakePipelines",
     "FakeScaler",
     "FakeTransforms",
+    "FakeUsages",
 ]

@@ -54,7 +54,7 @@ class FakeHosting:
         """Create the model and the endpoint configuration unless they exist."""
         if not package.image:
             raise TerminalError(f"{package.arn} has no image")
-        self.plans.setdefault(plan.name, plan)
+        self.plans.setdefault(plan.config, plan)
 
     def create(self, endpoint: str, config: str) -> None:
         """Create an endpoint unless it exists."""

@@ -15,6 +15,7 @@ from driftloop.ports import (
     Scaling,
     TransformPlan,
     TransformState,
+    Usage,
 )
 
 
@@ -82,6 +83,18 @@ class FakeScaler:
     def stop(self, endpoint: str) -> None:
         """The number of instances stays as it is."""
         self.following.pop(endpoint, None)
+
+
+@dataclass
+class FakeUsages:
+    """What variants did, whatever the time."""
+
+    found: dict[tuple[str, str], Usage] = field(default_factory=dict)
+    """(endpoint, variant) -> usage; none for those that are not here."""
+
+    def of(self, endpoint: str, variant: str, start: datetime, end: datetime) -> Usage:
+        """What a variant did."""
+        return self.found.get((endpoint, variant), Usage(0, 0, None))
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 from driftloop.data.records import Body, Encodings
@@ -14,7 +15,7 @@ from driftloop.twin.model_process import Reply
 Request = Mapping[str, Any]
 
 
-def is_sampled(count: int, percent: int) -> bool:
+def is_sampled(count: int, percent: int | Fraction) -> bool:
     """True for ``percent`` of every hundred counts, evenly spread."""
     return count * percent // 100 > (count - 1) * percent // 100
 

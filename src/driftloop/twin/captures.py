@@ -43,9 +43,10 @@ class CaptureWriter:
         """Write all that waits, one object for each version and hour."""
         with WHOLE:
             records, captured.waiting = captured.waiting, []
-            groups: dict[tuple[str, str], list[Record]] = {}
+            groups: dict[tuple[str, str, str], list[Record]] = {}
             for record in records:
-                groups.setdefault((record.version.config, record.hour), []).append(record)
+                version = record.version
+                groups.setdefault((version.config, version.variant, record.hour), []).append(record)
             new = {_uri(group[0]): (group[0].version, b"".join(r.line for r in group)) for group in groups.values()}
             captured.writing |= new
         for uri in new:

@@ -36,6 +36,9 @@ class Version:
     """Size of a serverless variant; None for one on instances."""
     asynchronous: Mapping[str, Any] | None = None
     """AsyncInferenceConfig of an endpoint whose requests wait in S3; None for others."""
+    weight: float = 1.0
+    instances: int = 0
+    """How many instances were asked for; none for a serverless variant."""
 
     @property
     def concurrency(self) -> int:
@@ -66,11 +69,18 @@ class Fleet:
     def revived(self, launch: Callable[[Version], ModelServer], activity: Activity) -> Fleet:
         """The same version with a process that is just being started."""
         fleet = Fleet(self.version, launch, activity)
-        activity.spawn(f"revive-{self.version.config}", fleet._start_again)
+        fleet.revive()
         return fleet
+
+    def revive(self) -> None:
+        """Start the process without waiting for it."""
+        self._activity.spawn(f"revive-{self.version.config}", self._start_again)
 
     def start(self) -> None:
         """Start the process and wait until it answers. Raises ApiError."""
+        self._start()
+
+    def _start(self) -> None:
         server = self._launch(self.version)
         with self._lock:
             self._server = server
@@ -121,7 +131,7 @@ class Fleet:
     def _start_again(self) -> None:
         while self._deaths <= RESTARTS and not self._over:
             try:
-                self.start()
+                self._start()
                 return
             except Exception:
                 self._deaths += 1

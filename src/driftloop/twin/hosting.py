@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from driftloop.twin.jobs import Platform
 from driftloop.twin.model_process import Reply
 from driftloop.twin.requests import only
 from driftloop.twin.rollouts import Plan, plan_of
+from driftloop.twin.shadows import ShadowedFleet
 from driftloop.twin.timeline import Timeline
 
 CAPTURE_SECONDS = 300
@@ -60,6 +62,16 @@ class Endpoint:
     served: int = 0
     captured: Captured = field(default_factory=Captured)
     backlog: Backlog = field(default_factory=Backlog)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A request that waits for its answer."""
+
+    content_type: str
+    accept: str
+    body: bytes
+    inference_id: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,8 @@ class Hosting:
         honoured = {"EndpointName", "EndpointConfigName", "DeploymentConfig", "RetainAllVariantProperties"}
         only("UpdateEndpoint", request, honoured)
         endpoint, config = self.get(request["EndpointName"]), request["EndpointConfigName"]
-        variant, _, asynchronous = self._described(config)
+        described = self._described(config)
+        variant, asynchronous = described["ProductionVariants"][0], described.get("AsyncInferenceConfig")
         if "ServerlessConfig" in variant and request.get("DeploymentConfig"):
             raise invalid("A DeploymentConfig is for endpoints on instances; a serverless one is updated all at once.")
         if endpoint.fleet and ("ServerlessConfig" in variant) != bool(endpoint.fleet.version.serverless):
@@ -159,22 +172,41 @@ class Hosting:
         fleet = self._choose(endpoint)
         if fleet.version.asynchronous:
             raise ApiError("ValidationError", f"Endpoint {name} is asynchronous; ask it with InvokeEndpointAsync.")
+        inference = Inference(content_type, accept, body, inference_id)
+        try:
+            reply = self._answer(endpoint, fleet, inference, endpoint.served)
+        finally:
+            # Whatever became of it: the shadow variant may do better, or worse.
+            self._copy(endpoint, fleet, inference)
+        return reply, fleet.version.variant
+
+    def _answer(self, endpoint: Endpoint, fleet: Fleet, inference: Inference, number: int) -> Reply:
         begun = time.perf_counter()
         try:
-            reply = fleet.invoke(content_type, accept, body)
+            reply = fleet.invoke(inference.content_type, inference.accept, inference.body)
         except ApiError as error:
             if error.code != "ThrottlingException":
                 self._count(endpoint, fleet, "Invocation5XXErrors")
             raise
         self._count(endpoint, fleet, "Invocations")
-        self._count(endpoint, fleet, "ModelLatency", (time.perf_counter() - begun) * 1e6)
-        if reply.status >= 500:
-            self._count(endpoint, fleet, "Invocation5XXErrors")
+        self._count_reply(endpoint, fleet, begun, reply)
         if reply.status >= 400:
             text = reply.body.decode(errors="replace")[:500]
             raise ApiError("ModelError", f"Received error ({reply.status}) from the model: {text}", 424)
-        self._capture(endpoint, fleet, content_type, body, reply, inference_id)
-        return reply, fleet.version.variant
+        self._capture(endpoint, fleet, inference, reply, number)
+        return reply
+
+    def _copy(self, endpoint: Endpoint, fleet: Fleet, inference: Inference) -> None:
+        """Send the shadow variant a copy later, if there is one and if it is its turn."""
+        if not isinstance(fleet, ShadowedFleet) or not (number := fleet.sampled()):
+            return
+
+        def send() -> None:
+            with suppress(ApiError):  # it was counted, and nobody else wants to know
+                self._answer(endpoint, fleet.shadow, inference, number)
+
+        if not fleet.later(send):
+            self._count(endpoint, fleet.shadow, "Invocation5XXErrors")
 
     def invoke_async(self, name: str, request: Request) -> Waiting:
         """Put a request into the queue of an asynchronous endpoint. Raises ApiError."""
@@ -229,9 +261,7 @@ class Hosting:
                     raise
             time.sleep(_RETRY_SECONDS)
             fleet = self._choose(endpoint)
-        self._count(endpoint, fleet, "ModelLatency", (time.perf_counter() - begun) * 1e6)
-        if reply.status >= 400:
-            self._count(endpoint, fleet, f"Invocation{reply.status // 100}XXErrors")
+        self._count_reply(endpoint, fleet, begun, reply)
         return reply
 
     def _count_backlog(self, endpoint: Endpoint) -> None:
@@ -243,6 +273,11 @@ class Hosting:
             ("ApproximateAgeOfOldestRequest", age),
         ):  # fmt: skip
             self._world.put_metric("AWS/SageMaker", metric, dimensions, value)
+
+    def _count_reply(self, endpoint: Endpoint, fleet: Fleet, begun: float, reply: Reply) -> None:
+        self._count(endpoint, fleet, "ModelLatency", (time.perf_counter() - begun) * 1e6)
+        if reply.status >= 400:
+            self._count(endpoint, fleet, f"Invocation{reply.status // 100}XXErrors")
 
     def _count(self, endpoint: Endpoint, fleet: Fleet, metric: str, value: float = 1) -> None:
         dimensions = {"EndpointName": endpoint.name, "VariantName": fleet.version.variant}
@@ -260,12 +295,20 @@ class Hosting:
         for endpoint in self.all():
             self._captures.write(endpoint.captured)
 
+    def wait_for_shadows(self) -> None:
+        """Wait until shadow variants have answered what they were sent."""
+        for fleet in self._fleets():
+            if isinstance(fleet, ShadowedFleet):
+                fleet.wait()
+
     def stop(self) -> None:
         """End all processes."""
-        for endpoint in self.all():
-            for fleet in (endpoint.fleet, endpoint.rollout.fleet if endpoint.rollout else None):
-                if fleet:
-                    fleet.stop()
+        for fleet in self._fleets():
+            fleet.stop()
+
+    def _fleets(self) -> list[Fleet]:
+        pairs = [(endpoint.fleet, endpoint.rollout and endpoint.rollout.fleet) for endpoint in self.all()]
+        return [fleet for pair in pairs for fleet in pair if fleet]
 
     def save(self) -> dict[str, Endpoint]:
         """All endpoints, without their processes."""
@@ -303,20 +346,19 @@ class Hosting:
         if captured.waiting:
             self._world.timeline.after(CAPTURE_SECONDS, lambda: self._start_writing(endpoint), settles=False)
 
-    def _described(self, config: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """The only variant of an endpoint configuration, its data capture, and its asynchronous inference."""
+    def _described(self, config: str) -> dict[str, Any]:
+        """An endpoint configuration that the twin can serve. Raises ApiError for others."""
         described = self._world.describe("DescribeEndpointConfig", {"EndpointConfigName": config})
         variants = described["ProductionVariants"]
         if len(variants) != 1:
             raise unsupported(f"endpoint configuration {config}: exactly one variant")
-        capture = described.get("DataCaptureConfig") or {}
         if "ServerlessConfig" in variants[0]:
             only("ServerlessConfig", variants[0]["ServerlessConfig"], {"MemorySizeInMB", "MaxConcurrency"})
-            if capture or "InstanceType" in variants[0]:
+            if described.get("DataCaptureConfig") or "InstanceType" in variants[0]:
                 raise invalid(
                     f"Endpoint configuration {config}: a serverless variant has no instances and no data capture."
                 )
-        return variants[0], capture, described.get("AsyncInferenceConfig") or {}
+        return described
 
     def _create(self, endpoint: Endpoint) -> None:
         fleet, failure = None, ""
@@ -330,16 +372,23 @@ class Hosting:
             self._tell(endpoint)
 
     def _started(self, config: str) -> Fleet:
-        variant, capture, asynchronous = self._described(config)
-        model = self._world.describe("DescribeModel", {"ModelName": variant["ModelName"]})
-        version = Version(
-            config, variant["VariantName"], capture, model["ExecutionRoleArn"], model["PrimaryContainer"],
-            variant.get("ServerlessConfig"), asynchronous or None,
-        )  # fmt: skip
-        self._answerer.test(version)
-        fleet = Fleet(version, self._launch, self._world.activity)
+        described = self._described(config)
+        variants = [*described["ProductionVariants"], *described.get("ShadowProductionVariants", ())]
+        production, *shadows = [self._version(described, variant) for variant in variants]
+        self._answerer.test(production)
+        launched = self._launch, self._world.activity
+        fleet = ShadowedFleet(production, shadows[0], *launched) if shadows else Fleet(production, *launched)
         fleet.start()
         return fleet
+
+    def _version(self, described: Request, variant: Request) -> Version:
+        model = self._world.describe("DescribeModel", {"ModelName": variant["ModelName"]})
+        return Version(
+            described["EndpointConfigName"], variant["VariantName"], described.get("DataCaptureConfig") or {},
+            model["ExecutionRoleArn"], model["PrimaryContainer"], variant.get("ServerlessConfig"),
+            described.get("AsyncInferenceConfig") or None, variant.get("InitialVariantWeight", 1.0),
+            variant.get("InitialInstanceCount", 0),
+        )  # fmt: skip
 
     def _choose(self, endpoint: Endpoint) -> Fleet:
         with WHOLE:
@@ -406,13 +455,11 @@ class Hosting:
         if rollout.fleet:
             rollout.fleet.stop()
 
-    def _capture(
-        self, endpoint: Endpoint, fleet: Fleet, content_type: str, body: bytes, reply: Reply, inference_id: str
-    ) -> None:
+    def _capture(self, endpoint: Endpoint, fleet: Fleet, inference: Inference, reply: Reply, number: int) -> None:
         capture = fleet.version.capture
-        if not capture.get("EnableCapture") or not is_sampled(endpoint.served, capture["InitialSamplingPercentage"]):
+        if not capture.get("EnableCapture") or not is_sampled(number, capture["InitialSamplingPercentage"]):
             return
-        line = capture_record(capture, content_type, body, reply, inference_id)
+        line = capture_record(capture, inference.content_type, inference.body, reply, inference.inference_id)
         record = Record(endpoint.name, fleet.version, time.strftime("%Y/%m/%d/%H", time.gmtime()), line)
         with WHOLE:
             first = not endpoint.captured.waiting

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from driftloop.twin import async_inference, shadows
 from driftloop.twin.activity import WHOLE
-from driftloop.twin.async_inference import check_config
 from driftloop.twin.errors import ApiError, unsupported
+from driftloop.twin.fleets import Version
 from driftloop.twin.hosting import Endpoint, Hosting
 from driftloop.twin.jobs import Job, Jobs, Platform
 from driftloop.twin.pipelines import Announce, Execution, Pipelines, parse_definition
@@ -49,6 +50,7 @@ _HONOURED = {
     "CreateEndpointConfig": {
         "EndpointConfigName",
         "ProductionVariants",
+        "ShadowProductionVariants",
         "DataCaptureConfig",
         "KmsKeyId",
         "Tags",
@@ -126,7 +128,8 @@ class ControlPlane:
         if operation in ("CreatePipeline", "UpdatePipeline") and "PipelineDefinition" in request:
             parse_definition(request["PipelineDefinition"])
         if operation == "CreateEndpointConfig":
-            check_config(request)
+            async_inference.check_config(request)
+            shadows.check_config(request)
         return self._record(operation, request, access_key)
 
     def _record(self, operation: str, request: Request, access_key: str) -> Answer:
@@ -224,15 +227,25 @@ def _summary(execution: Execution) -> Answer:
 def _endpoint(endpoint: Endpoint) -> Answer:
     more: Answer = {"FailureReason": endpoint.failure} if endpoint.failure else {}
     # What it runs on is known from its fleet: its configuration may have been deleted.
-    version = endpoint.fleet.version if endpoint.fleet else None
-    if version and version.serverless:
-        more["ProductionVariants"] = [{"VariantName": version.variant, "CurrentServerlessConfig": version.serverless}]
-    if version and version.asynchronous:
-        more["AsyncInferenceConfig"] = version.asynchronous
+    fleet = endpoint.fleet
+    if fleet:
+        more["ProductionVariants"] = [_variant(fleet.version)]
+        if fleet.version.asynchronous:
+            more["AsyncInferenceConfig"] = fleet.version.asynchronous
+    if isinstance(fleet, shadows.ShadowedFleet):
+        more["ShadowProductionVariants"] = [_variant(fleet.shadow.version)]
     return {
         "EndpointName": endpoint.name, "EndpointArn": endpoint.arn, "EndpointConfigName": endpoint.config,
         "EndpointStatus": endpoint.status, "CreationTime": endpoint.created, "LastModifiedTime": endpoint.modified, **more,
     }  # fmt: skip
+
+
+def _variant(version: Version) -> Answer:
+    weights = {"CurrentWeight": version.weight, "DesiredWeight": version.weight}
+    if version.serverless:
+        return {"VariantName": version.variant, **weights, "CurrentServerlessConfig": version.serverless}
+    counts = {"CurrentInstanceCount": version.instances, "DesiredInstanceCount": version.instances}
+    return {"VariantName": version.variant, **weights, **counts}
 
 
 def _listed(endpoint: Endpoint) -> Answer:

@@ -148,10 +148,14 @@ class Twin:
         self._functions.kill_workers()
 
     def _move(self, request: Mapping[str, Any]) -> Any:
+        # What shadow variants answer belongs to the time at which it was asked.
+        self.hosting.wait_for_shadows()
         self.timeline.advance(datetime.fromisoformat(request["to"]).timestamp())
         return self._status({})
 
     def _settle(self, _: Mapping[str, Any]) -> Any:
+        # Shadow variants answer after their clients have been, and their answers are captured, too.
+        self.hosting.wait_for_shadows()
         self.hosting.write_captures()
         self.timeline.settle()
         return self._status({})

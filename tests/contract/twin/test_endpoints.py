@@ -65,7 +65,8 @@ class Endpoint:
         self.client.create_endpoint(EndpointName=self.name, EndpointConfigName=self.config(word))
         self.wait()
 
-    def config(self, word: str, more: dict[str, Any] | None = None) -> str:
+    def model(self, word: str) -> str:
+        """Name of a new model that begins its answers with this word."""
         name = self.cloud.name("version")
         data = archive(INFERENCE, **{"word.txt": word})
         self.cloud.client("s3").put_object(Bucket=self.bucket, Key=f"{name}.tar.gz", Body=data)
@@ -74,6 +75,10 @@ class Endpoint:
             "Environment": {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"},
         }  # fmt: skip
         self.client.create_model(ModelName=name, ExecutionRoleArn=self.role, PrimaryContainer=container)
+        return name
+
+    def config(self, word: str, more: dict[str, Any] | None = None) -> str:
+        name = self.model(word)
         variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
         if self._serverless:
             rest = {**(more or {})}
@@ -82,17 +87,21 @@ class Endpoint:
             if not capture:
                 self.client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
                 return name
+        self.configure(name, ProductionVariants=[variant])
+        return name
+
+    def configure(self, name: str, **variants: Any) -> None:
+        """Create a configuration that captures."""
         self.client.create_endpoint_config(
             EndpointConfigName=name,
-            ProductionVariants=[variant],
             DataCaptureConfig={
                 "EnableCapture": self._percent > 0, "InitialSamplingPercentage": self._percent,
                 "DestinationS3Uri": f"s3://{self.bucket}/capture",
                 "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
                 "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
             },
+            **variants,
         )  # fmt: skip
-        return name
 
     def update(
         self, config: str, percent: int = 100, wait: int = 600, alarms: Sequence[str] = (), kind: str = "CANARY"

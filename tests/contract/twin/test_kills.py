@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import pytest
 from botocore.exceptions import ClientError
@@ -20,6 +21,7 @@ from .test_executions import World
 from .test_lifecycle import alive, family
 from .test_transforms import TRANSFORM, Batch
 
+E = TypeVar("E", bound=Endpoint)
 MODEL, STEP = "model_server.py", "container_host.py"
 
 
@@ -172,9 +174,9 @@ def test_what_was_answered_survives(kept: list[Twin]) -> None:
     assert sum(len(records) for records in again.captured().values()) == 300, "each request once"
 
 
-def resumed(endpoint: Endpoint, cloud: Cloud) -> Endpoint:
+def resumed(endpoint: E, cloud: Cloud) -> E:
     """The same endpoint in another twin."""
-    again = Endpoint.__new__(Endpoint)
+    again = endpoint.__new__(type(endpoint))
     vars(again).update(vars(endpoint) | {"cloud": cloud, "client": cloud.client("sagemaker")})
     return again
 

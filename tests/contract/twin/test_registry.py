@@ -152,8 +152,8 @@ def test_a_config_that_the_twin_would_serve_differently_is_refused(cloud: Cloud)
                 "ProvisionedConcurrency in ServerlessConfig",
             ),
             (
-                {"ProductionVariants": [variant], "ShadowProductionVariants": [{**variant, "VariantName": "w"}]},
-                "ShadowProductionVariants",
+                {"ProductionVariants": [variant], "EnableNetworkIsolation": True},
+                "EnableNetworkIsolation in CreateEndpointConfig",
             ),
         ]
     ):  # fmt: skip

@@ -29,6 +29,7 @@ class MotoRecords:
         self._backend = sagemaker_backends[account][region]
         self._scaling = applicationautoscaling_backends[account][region]
         self._mended: dict[str, Callable[[Request], dict[str, Any]]] = {
+            "CreateEndpointConfig": self._create_config,
             "DeleteModelPackage": self._delete_package,
             "DeleteModelPackageGroup": self._delete_group,
             "UpdateModelPackage": self._update_package,
@@ -61,6 +62,17 @@ class MotoRecords:
             code = str(body.get("__type", "InternalFailure")).rpartition("#")[2]
             raise _refusal(code, str(body.get("message") or body.get("Message") or code), answer.status)
         return dict(body)
+
+    def _create_config(self, request: Request) -> dict[str, Any]:
+        # moto forgets shadow variants; with them added to its record, it tells them, too.
+        shadows = request.get("ShadowProductionVariants", [])
+        for variant in shadows:
+            self._ask("DescribeModel", {"ModelName": variant["ModelName"]})
+        answer = self._ask("CreateEndpointConfig", request)
+        if shadows:
+            record = self._backend.endpoint_configs[request["EndpointConfigName"]]
+            vars(record)["shadow_production_variants"] = shadows
+        return answer
 
     def _update_package(self, request: Request) -> dict[str, Any]:
         # moto forgets the approval and the customer metadata that an update does not name.

@@ -6,20 +6,21 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from driftloop.twin.activity import WHOLE, Activity
-from driftloop.twin.async_inference import Answerer, Backlog, Waiting, accept
+from driftloop.twin.async_inference import Answerer, Waiting, accept
 from driftloop.twin.capture import capture_record, is_sampled
-from driftloop.twin.captures import Captured, CaptureWriter, Record
+from driftloop.twin.captures import CaptureWriter, Record
+from driftloop.twin.endpoints import Endpoint, Rollout
 from driftloop.twin.errors import ApiError, invalid, missing, unsupported
 from driftloop.twin.fleets import Fleet, Version, launch
 from driftloop.twin.jobs import Platform
 from driftloop.twin.model_process import Reply
 from driftloop.twin.requests import only
-from driftloop.twin.rollouts import Plan, plan_of
+from driftloop.twin.rollouts import plan_of
 from driftloop.twin.shadows import ShadowedFleet
 from driftloop.twin.timeline import Timeline
 
@@ -30,38 +31,6 @@ _RETRY_SECONDS = 0.05
 """How long an asynchronous request waits before it tries a process again that is being started."""
 
 Request = Mapping[str, Any]
-
-
-@dataclass
-class Rollout:
-    """A blue/green update under way."""
-
-    config: str
-    plan: Plan
-    fleet: Fleet | None = None
-    share: int = 0
-    """Percentage of requests that the new fleet answers."""
-    due: float = 0.0
-    """When the next step is taken."""
-    over: bool = False
-
-
-@dataclass
-class Endpoint:
-    """One endpoint."""
-
-    name: str
-    arn: str
-    config: str
-    created: float
-    modified: float
-    status: str = "Creating"
-    failure: str = ""
-    fleet: Fleet | None = None
-    rollout: Rollout | None = None
-    served: int = 0
-    captured: Captured = field(default_factory=Captured)
-    backlog: Backlog = field(default_factory=Backlog)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from driftloop.twin import async_inference, shadows
 from driftloop.twin.activity import WHOLE
+from driftloop.twin.endpoints import Endpoint
 from driftloop.twin.errors import ApiError, unsupported
 from driftloop.twin.fleets import Version
-from driftloop.twin.hosting import Endpoint, Hosting
+from driftloop.twin.hosting import Hosting
 from driftloop.twin.jobs import Job, Jobs, Platform
 from driftloop.twin.pipelines import Announce, Execution, Pipelines, parse_definition
 from driftloop.twin.requests import check_request, only

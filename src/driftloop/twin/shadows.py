@@ -66,7 +66,7 @@ class ShadowedFleet(Fleet):
         self._percent = min(100 * weights, Fraction(100))
         self._requests = 0
         self._copies: deque[Callable[[], None]] = deque()
-        self._sends = False
+        self._sends = self._ended = False
         self._turn = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,6 +97,7 @@ class ShadowedFleet(Fleet):
     def stop(self) -> None:
         """End both processes for good."""
         with self._turn:
+            self._ended = True
             self._copies.clear()
         super().stop()
         self.shadow.stop()
@@ -109,8 +110,10 @@ class ShadowedFleet(Fleet):
             return int(self._requests * self._percent // 100) if sampled else 0
 
     def later(self, send: Callable[[], None]) -> bool:
-        """Send a copy when those before it have been answered; False if too many wait."""
+        """Send a copy when those before it have been answered, or never if the fleet ends; False if too many wait."""
         with self._turn:
+            if self._ended:
+                return True
             if len(self._copies) >= LIMIT:
                 return False
             self._copies.append(send)

@@ -11,7 +11,7 @@ from infra.references import KEY, arn
 
 
 class SchedulerRole(Construct):
-    """One role for all schedules: they call two functions and fill two queues."""
+    """One role for all schedules: they call three functions and fill two queues."""
 
     def __init__(self, scope: Construct, id: str, key_arn: str) -> None:  # noqa: A002
         super().__init__(scope, id)

@@ -24,7 +24,7 @@ data:
   label_delay: 2d
   features: {amount: number, country: category}
 training: {instance: ml.c5.xlarge, max_runtime: 2h}
-serving: {max_latency: 2s, http: true}
+serving: {max_latency: 2s, http: true, rollout: {shadow: 6h}}
 monitoring: {window: 6h, datapoints: 2, of: 4}
 retraining: {on: [quality, schedule], every: 14d}
 """

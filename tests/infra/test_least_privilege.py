@@ -53,6 +53,7 @@ def test_everywhere_means_actions_that_know_no_resources(everything: list[tuple[
         "xray:PutTelemetryRecords",
         "ecr:GetAuthorizationToken",
         "cloudwatch:PutMetricData",
+        "cloudwatch:GetMetricData",
         "cloudwatch:DescribeAlarms",
         "sagemaker:ListEndpointConfigs",
         "sagemaker:ListModels",

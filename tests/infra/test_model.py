@@ -96,6 +96,15 @@ def test_each_window_is_judged_after_its_end(flights: Template, fraud: Template)
     assert quarterly["ScheduleExpression"] == "cron(30 0,6,12,18 * * ? *)"
 
 
+def test_a_shadow_is_looked_at_every_hour_where_the_model_file_has_one(flights: Template, fraud: Template) -> None:
+    schedule = fraud.named("AWS::Scheduler::Schedule", "Name", "driftloop-card-fraud-compare")
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
+    assert json.loads(schedule["Target"]["Input"]) == {"model": "card_fraud"}
+    assert schedule["Target"]["Arn"] == ARN.format(service="lambda", name="function:driftloop-compare-shadow")
+    names = [entry["Name"] for entry in flights.of_type("AWS::Scheduler::Schedule").values()]
+    assert not [name for name in names if name.endswith("-compare")]
+
+
 def test_scheduled_retraining_only_where_the_model_file_asks_for_it(fraud: Template, two_models: Path) -> None:
     never = load_model(two_models / "card_fraud" / "model.yaml").model_copy(update={"retraining": Retraining()})
     stack = Stack(App(), "driftloop-card-fraud")
@@ -104,7 +113,7 @@ def test_scheduled_retraining_only_where_the_model_file_asks_for_it(fraud: Templ
         item["Name"]
         for item in Template(dict(Assertions.from_stack(stack).to_json())).of_type("AWS::Scheduler::Schedule").values()
     ]
-    assert names == ["driftloop-card-fraud-detect"]
+    assert names == ["driftloop-card-fraud-detect", "driftloop-card-fraud-compare"]
     schedule = fraud.named("AWS::Scheduler::Schedule", "Name", "driftloop-card-fraud-retrain")
     assert schedule["ScheduleExpression"] == "rate(14 days)"
     assert json.loads(schedule["Target"]["Input"]) == {

@@ -46,7 +46,7 @@ def test_it_is_twelve_digits_and_always_the_same(tmp_path: Path) -> None:
         ("every: 14d", "every: 7d"),
         ("datapoints: 2", "datapoints: 3"),
         ("retraining:", "gate: {margin: 0.5}\nretraining:"),
-        ("serving: {max_latency: 2s, http: true}", "serving: {count: 3}"),
+        ("serving: {max_latency: 2s, http: true, rollout: {shadow: 6h}}", "serving: {count: 3}"),
         ("risk@example.com", "other@example.com"),
         ("Costs ${amount}", "Costs less"),
         ("instance: ml.c5.xlarge, max_runtime: 2h", "instance: ml.m5.large, max_runtime: 3h"),

@@ -1,4 +1,4 @@
-"""Versions that are broken and approved all the same."""
+"""Versions that are broken, or not, and approved without looking."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ BROKEN = {
     "cannot be loaded": "\n\nraise ImportError('no module named yesterday')\n",
 }
 """Kind -> what is wrong with the inference.py."""
+SOUND = {
+    "a copy": "",
+    "the opposite": "\n\n_before = probabilities\n\n\ndef probabilities(*what):\n    return 1 - _before(*what)\n",
+}
+"""Kind -> what is different in one that answers everything."""
 
 
-def approved(kit: Kit, model: str, kind: str) -> str:
-    """ARN of a version that a person registers and approves without looking."""
+def approved(kit: Kit, model: str, kind: str, **properties: str) -> str:
+    """ARN of a version that a person registers and approves without looking, with properties of its own if need be."""
     champion = kit.ledger.champion(model)
     assert champion
     found = kit.client("sagemaker").describe_model_package(ModelPackageName=champion.package_arn)
@@ -31,7 +36,7 @@ def approved(kit: Kit, model: str, kind: str) -> str:
     answer = kit.client("sagemaker").create_model_package(
         ModelPackageGroupName=ModelNames(model).base, ModelApprovalStatus="Approved",
         InferenceSpecification={**found["InferenceSpecification"], "Containers": [container]},
-        CustomerMetadataProperties={**found["CustomerMetadataProperties"], "episode_id": "manual"},
+        CustomerMetadataProperties={**found["CustomerMetadataProperties"], "episode_id": "manual", **properties},
     )  # fmt: skip
     kit.settle()
     return str(answer["ModelPackageArn"])
@@ -50,7 +55,7 @@ def _archive(kit: Kit, model: str, uri: str, kind: str) -> str:
             content = old.extractfile(member)
             text = content.read() if content else b""
             if member.name.endswith("code/inference.py"):
-                text += BROKEN[kind].encode()
+                text += (BROKEN | SOUND)[kind].encode()
                 member.size = len(text)
             new.addfile(member, io.BytesIO(text))
     broken = f"models/{model}/{kind.replace(' ', '-')}/model.tar.gz"

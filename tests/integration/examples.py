@@ -1,5 +1,5 @@
 """Small models and their rows; the bus brings training code that can make any kind of version, the ferry has no instances
-and is taught by XGBoost."""
+and is taught by XGBoost, versions of the metro are shadows first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import numpy as np
 
-TRAIN, TRAM, BUS, FERRY = "late_train", "full_tram", "late_bus", "late_ferry"
+TRAIN, TRAM, BUS, FERRY, METRO = "late_train", "full_tram", "late_bus", "late_ferry", "late_metro"
 BEGIN = datetime(2026, 3, 22, 6, tzinfo=UTC)
 """When the twin's clock starts; history ends at the midnight before."""
 DAYS, PER_DAY = 20, 150
@@ -66,6 +66,16 @@ MODEL_FILES = {
         monitoring: {min_rows: 20, smoothing: 1}
         """,
 }
+
+MODEL_FILES[METRO] = (
+    "        name: late_metro\n"
+    + TRIPS
+    + """\
+        training: {window: 16d, holdout: 4d, min_rows: 1000, hyperparameters: {max_iter: 5}}
+        serving: {rollout: {bake: 1m, shadow: 2h}}
+        monitoring: {min_rows: 20, smoothing: 1}
+        """
+)
 
 BUS_CODE = """
 import time

@@ -20,6 +20,7 @@ from driftloop.cli import (
     reports,
     retraining,
     rollback,
+    shadow,
     trace,
     tracking,
     twins,
@@ -47,6 +48,6 @@ for command in (
     twins.up, twins.env, twins.clock, twins.deploy, twins.down, demonstration.demo, history.history,
     reports.report, retraining.retrain, retraining.pause, retraining.resume, episodes.episodes, explain.explain,
     dead_letters.dead_letters, backfill.backfill, buckets.empty_buckets, gate.gate,
-    rollback.rollback, trace.trace, datasets.data, tracking.mlflow,
+    rollback.rollback, shadow.shadow, trace.trace, datasets.data, tracking.mlflow,
 ):  # fmt: skip
     main.add_command(command)

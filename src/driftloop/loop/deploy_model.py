@@ -113,7 +113,9 @@ class Deployer:
         if running and mine and running.phase not in ("prepared", "compared"):
             return f"version {package.version} is {running.phase} already: nothing to do"
         if running and not mine and running.is_open and running.phase != "prepared":
-            raise RetryableError(f"version {running.version} is still {running.phase}; version {package.version} has to wait")
+            raise RetryableError(
+                f"version {running.version} is still {running.phase}; version {package.version} has to wait"
+            )
         state = self.hosting.endpoint(model.resources.endpoint)
         if running and mine and running.phase == "prepared" and _was_told(running, state):
             return self._told_before(model.name, running)

@@ -28,7 +28,9 @@ def test_the_demo_model_compiles_to_plain_values() -> None:
     spec = load_model(ROOT / "models" / "flight_delay" / "model.yaml").compiled()
     assert spec["data"]["label_delay"] == 12 * 3600
     assert spec["training"]["window"] == 60 * 86400
-    assert spec["serving"]["rollout"] == {"strategy": "canary", "canary": 0.1, "step": 0.25, "bake": 600}
+    assert spec["serving"]["rollout"] == {
+        "strategy": "canary", "canary": 0.1, "step": 0.25, "bake": 600, "shadow": None, "shadow_tolerance": 0.05,
+    }  # fmt: skip
     assert spec["data"]["features"]["carrier"] == {"type": "category", "range": None, "max_missing": 0.5}
     assert list(spec["data"]["features"])[:3] == ["carrier", "origin", "dest"]
 

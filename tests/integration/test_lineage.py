@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from driftloop.names import ModelNames
+
 from .examples import BEGIN, DAYS, PER_DAY, TRAIN, trips
 from .kit import Kit
 
@@ -48,7 +50,32 @@ def test_it_is_told_in_words(served: Kit, asked: str) -> None:
     unknown = served.run("trace", "nobody", "--model", TRAIN)
     assert unknown.exit_code == 1
     assert "no row 'nobody' of" in unknown.output
+    assert "no request of this id" in unknown.output
     assert "say which --model" in served.run("trace", asked).output
+
+
+def test_a_request_is_traced_by_the_id_that_its_client_gave_it(served: Kit) -> None:
+    rows = [f"order-7-{line}" for line, _ in trips(BEGIN.replace(hour=0), 3, seed=101)]
+    served.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=ModelNames(TRAIN).base,
+        ContentType="text/csv",
+        Body="\n".join(rows).encode(),
+        InferenceId="order-7",
+    )
+    served.settle()
+    told = json.loads(served.done("trace", "order-7", "--model", TRAIN, "--json"))
+    assert [row["id"] for row in told["rows"]] == [row.partition(",")[0] for row in rows]
+    assert all(0 < row["score"] < 1 for row in told["rows"])
+    champion = served.ledger.champion(TRAIN)
+    assert champion
+    assert (told["inference_id"], told["model_package_arn"]) == ("order-7", champion.package_arn)
+    assert (told["data"]["state"], told["episode"]["reason"]) == ("as it was written", "the first version")
+    now = served.now()
+    hour = ("--date", f"{now:%Y-%m-%d}", "--hour", now.hour)
+    by_event = served.done("trace", told["capture"]["event_id"], "--model", TRAIN, *hour)
+    assert f"version     {champion.version} ({champion.package_arn})" in by_event
+    by_row = json.loads(served.done("trace", told["rows"][1]["id"], "--model", TRAIN, "--json"))
+    assert (by_row["capture"], by_row["version"]) == (told["capture"], told["version"])
 
 
 def test_data_sets_are_listed_and_shown(served: Kit) -> None:

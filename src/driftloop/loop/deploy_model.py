@@ -10,7 +10,7 @@ from typing import Any
 
 from driftloop.loop.announce import Announcer
 from driftloop.loop.bake import bakes_by_itself, is_baking, misbehaviour, watched_alarms
-from driftloop.names import ModelNames, model_of_endpoint
+from driftloop.names import ModelNames, is_own_function, model_of_endpoint
 from driftloop.ports import (
     Champion,
     Clock,
@@ -271,6 +271,9 @@ class Deployer:
             return ""
         episode = self._episode(model.name, package.properties.get("episode_id", ""))
         asked = episode.by if episode else package.registered_by
+        if is_own_function(package.decided_by):
+            # No function approves, so one has changed the version since, such as by writing its card at that very moment.
+            return f"version {package.version} was changed since its approval, so SageMaker does not say who gave it: give it again"
         if not package.decided_by:
             return f"SageMaker does not say who approved version {package.version}, and it must not be {asked or 'anybody'}"
         if package.decided_by == asked:

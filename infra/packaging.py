@@ -22,7 +22,7 @@ BUILD = ROOT / "build"
 LIBRARY = ROOT / "src" / "driftloop"
 LOCK = ROOT / "locks" / "functions.txt"
 # What the handlers import, and what the steps import.
-FUNCTION_PARTS = ("__init__.py", "names.py", "ports.py", "data", "monitoring", "retraining", "loop", "aws")
+FUNCTION_PARTS = ("__init__.py", "names.py", "ports.py", "data", "monitoring", "promotion", "retraining", "loop", "aws")
 STEP_PARTS = (
     "__init__.py", "names.py", "ports.py", "data", "monitoring", "promotion", "retraining", "loop",
     "aws/__init__.py", "aws/objects.py", "aws/captures.py",

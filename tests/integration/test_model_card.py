@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from driftloop.names import ModelNames
-from tests import schemas
+from driftloop.twin import cards
 
 from .examples import TRAIN
 from .kit import Kit
@@ -32,7 +32,7 @@ def card(served: Kit) -> dict[str, Any]:
 
 
 def test_it_keeps_sagemakers_rules_and_tells_what_became_of_the_run(served: Kit, card: dict[str, Any]) -> None:
-    schemas.model_card().validate(card)
+    cards.validator().validate(card)
     package = _described(served)
     properties, details = package["CustomerMetadataProperties"], card["additional_information"]["custom_details"]
     assert {name: details[name] for name in ("episode_id", "trigger", "manifest_sha256")} == {

@@ -76,18 +76,19 @@ class Deployer:
             return f"version {package.version} is not newer than champion {champion.version}: nothing to do"
         if champion and is_baking(model, champion, self.clock.now()):
             raise RetryableError(f"version {champion.version} is still baking; version {package.version} has to wait")
+        running = self.ledger.deployment(model.name)
+        if running and running.package_arn == package.arn and running.phase != "prepared":
+            # Before anything is held against the approval: it has counted, whoever changed the version since.
+            return f"version {package.version} is {running.phase} already: nothing to do"
         if objection := self._objection(model, package):
             self.hosting.hold(package.arn, objection)
             self.announcer.asks_another(model.name, package.version, package.arn, objection)
             return objection
         self._approve(model.name, package)
-        return self._start(model, package)
+        return self._start(model, package, running)
 
-    def _start(self, model: Model, package: Package) -> str:
-        """Roll an approved version out, unless that has been done."""
-        running = self.ledger.deployment(model.name)
-        if running and running.package_arn == package.arn and running.phase != "prepared":
-            return f"version {package.version} is {running.phase} already: nothing to do"
+    def _start(self, model: Model, package: Package, running: Deployment | None) -> str:
+        """Roll an approved version out."""
         if running and running.phase == "updating":
             raise RetryableError(f"version {running.version} is still updating; version {package.version} has to wait")
         state = self.hosting.endpoint(model.resources.endpoint)

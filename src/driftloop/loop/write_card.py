@@ -39,13 +39,19 @@ class CardWriter:
         arn = self.pipelines.registered(execution_arn)
         if not arn:
             return "no version was registered"
-        package = self.hosting.package(arn)
-        if is_written(package.card):
+        package = self._undecided(arn)
+        content = "" if is_written(package.card) else write(model_card(self._facts(package)))
+        # Once more: to read an archive takes seconds, in which a person may decide or write a card.
+        if not content or is_written(self._undecided(arn).card):
             return f"version {package.version} has a card"
+        self.hosting.attach_card(arn, content)
+        return f"version {package.version} has its card"
+
+    def _undecided(self, arn: str) -> Package:
+        package = self.hosting.package(arn)
         if package.approval != _PENDING and package.decided_by not in ("", package.registered_by):
             raise TerminalError(f"version {package.version} is {package.approval} by {package.decided_by} already")
-        self.hosting.attach_card(arn, write(model_card(self._facts(package))))
-        return f"version {package.version} has its card"
+        return package
 
     def _facts(self, package: Package) -> Facts:
         model = self.models.get(model_of_endpoint(package.group))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from driftloop.twin.activity import WHOLE
 from driftloop.twin.async_inference import check_config
+from driftloop.twin.cards import check_card
 from driftloop.twin.errors import ApiError, unsupported
 from driftloop.twin.hosting import Endpoint, Hosting
 from driftloop.twin.jobs import Job, Jobs, Platform
@@ -127,6 +128,7 @@ class ControlPlane:
             parse_definition(request["PipelineDefinition"])
         if operation == "CreateEndpointConfig":
             check_config(request)
+        check_card(request.get("ModelCard", {}))
         return self._record(operation, request, access_key)
 
     def _record(self, operation: str, request: Request, access_key: str) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from driftloop.ports import NotFoundError, Package, TerminalError
 from driftloop.retraining.episode import Status
 from driftloop.simulation.fakes import FakeModels
 from driftloop.simulation.fakes.hosting import FUNCTION
-from tests import schemas
+from driftloop.twin import cards
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 from tests.unit.promotion.test_card import EVALUATION, TRAINING
@@ -65,7 +66,7 @@ def writer(made: World) -> CardWriter:
 
 def card(made: World) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(made.hosting.package(ARN).card)
-    schemas.model_card().validate(found)
+    cards.validator().validate(found)
     return found
 
 
@@ -132,6 +133,31 @@ def test_an_approval_that_the_card_overtook_does_not_count_for_a_second_person()
     assert "is being rolled out" in made.deployer.decided(ARN), "given again"
 
 
+def test_a_card_that_comes_when_the_rollout_has_begun_does_not_touch_it() -> None:
+    made = world(retraining={"approval": "second_person"})
+    register(made, "Approved", ALICE)
+    assert "is being rolled out" in made.deployer.decided(ARN)
+    made.hosting.attach_card(ARN, "{}")
+    assert made.deployer.decided(ARN) == "version 1 is updating already: nothing to do"
+    assert made.hosting.package(ARN).approval == "Approved"
+
+
+@pytest.mark.parametrize("approval", ["Approved", "Rejected"])
+def test_a_decision_that_comes_while_the_archive_is_read_is_not_overwritten(
+    monkeypatch: pytest.MonkeyPatch, approval: str
+) -> None:
+    made = world()
+
+    def decided_meanwhile(*_: str) -> Iterator[bytes]:
+        register(made, approval, ALICE)
+        yield b""
+
+    monkeypatch.setattr(made.objects, "blocks", decided_meanwhile)
+    with pytest.raises(TerminalError, match=f"version 1 is {approval} by {ALICE} already"):
+        writer(made).write(RUN)
+    assert (made.hosting.package(ARN).decided_by, made.hosting.package(ARN).card) == (ALICE, "")
+
+
 def test_what_was_deleted_is_left_out() -> None:
     made = world()
     package = register(made)
@@ -190,3 +216,26 @@ def test_so_does_the_end_that_no_event_told_of() -> None:
     made.pipelines.statuses[started.pipeline_execution_arn] = "Succeeded"
     assert tracker.look(started).status is Status.CANDIDATE
     assert asked == [started.pipeline_execution_arn]
+
+
+def test_a_card_that_could_not_be_written_is_tried_again_a_few_times() -> None:
+    made, asked = World(), []
+    reconciler = replace(made.reconciler, tracker=replace(made.tracker, card=asked.append))
+    waits = made.in_status(Status.CANDIDATE)
+    made.hosting.add(ex.package(1, waits.id, PENDING))
+    for _ in range(10):
+        made.clock.advance(minutes=59)
+        reconciler.reconcile()
+    assert asked == [waits.pipeline_execution_arn] * 3
+    assert made.episode(waits.id).status is Status.CANDIDATE
+
+
+@pytest.mark.parametrize(("approval", "card"), [(PENDING, '{"intended_uses": {}}'), ("Approved", ""), ("Rejected", "")])
+def test_a_version_that_has_a_card_or_was_decided_about_is_not_asked_after(approval: str, card: str) -> None:
+    made, asked = World(), []
+    reconciler = replace(made.reconciler, tracker=replace(made.tracker, card=asked.append))
+    waits = made.in_status(Status.CANDIDATE)
+    made.hosting.add(replace(ex.package(1, waits.id, approval), card=card))
+    made.clock.advance(hours=1)
+    reconciler.reconcile()
+    assert asked == []

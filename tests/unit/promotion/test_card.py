@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftloop.promotion.card import MOST, Facts, is_written, model_card, write
-from tests import schemas
+from driftloop.twin import cards
 from tests.fakes import examples as ex
 
-VALIDATOR = schemas.model_card()
+VALIDATOR = cards.validator()
 RUN = "s3://artifact-bucket/evaluations/late_train/abc"
 EVALUATION: dict[str, Any] = {
     "metric": "log_loss", "rows": 600, "holdout": {"start": "2026-03-18T00:00:00Z", "end": "2026-03-22T00:00:00Z"},

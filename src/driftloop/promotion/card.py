@@ -218,5 +218,7 @@ def _text(value: Any) -> str:
 
 def _cut(text: str, length: int) -> str:
     """One line of at most so many characters."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    line = " ".join(text.split())
     return line if len(line) <= length else line[: length - len(_CUT)] + _CUT

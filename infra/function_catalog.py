@@ -79,6 +79,15 @@ _NOTIFY = Grant(["sns:Publish"], [arn("sns", ref.TOPIC)])
 _ANNOUNCE = (_NOTIFY, Grant(["events:PutEvents"], [arn("events", "event-bus/default")]))
 """People, and whoever listens to the account's own bus."""
 _BASELINES = _read(ARTIFACTS, "evaluations")
+# A version's card says how it was judged and, from its archive, what it was made from.
+_CARDS = (
+    _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
+    Grant(
+        ["s3:GetObject"],
+        [bucket_arn(ARTIFACTS, "evaluations/*/evaluation.json"), bucket_arn(ARTIFACTS, "models/*/model.tar.gz")],
+        "what the pipelines of all models leave",
+    ),
+)
 _PASS_SERVING_ROLE = Grant(
     ["iam:PassRole"],
     [f"arn:{PARTITION}:iam::{ACCOUNT}:role/{PREFIX}-*-serving-{REGION}"],
@@ -218,13 +227,15 @@ FUNCTIONS = (
     ),
     SharedFunction(
         "track_episode",
-        "Records what became of an episode when its pipeline has ended.",
+        "Records what became of an episode when its pipeline has ended, and writes model cards.",
         memory=512,
         timeout=60,
         work=Work("episode"),
         grants=(
             _ledger("GetItem", "Query", "PutItem", "DeleteItem"),
             _sagemaker(["DescribePipelineExecution", "ListPipelineExecutionSteps"], "pipeline"),
+            *_CARDS,
+            _MODELS,
             *_ANNOUNCE,
         ),
     ),
@@ -319,7 +330,7 @@ FUNCTIONS = (
             _sagemaker(
                 ["StartPipelineExecution", "DescribePipelineExecution", "ListPipelineExecutionSteps"], "pipeline"
             ),
-            _sagemaker(["DescribeModelPackage"], "model-package"),
+            *_CARDS,
             *_CONFIRM,
             _TELL,
             _MODELS,

@@ -12,7 +12,6 @@ from driftloop.aws.emf import emit_function
 from driftloop.loop.confirm_deployment import Confirmer
 from driftloop.loop.reconcile import Reconciler
 from driftloop.loop.start_retraining import Starter
-from driftloop.loop.track_episode import Tracker
 from driftloop.names import Metric
 
 logger = Logger(service="reconcile")
@@ -25,7 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, dict[str
     announcer, clock = wiring.announcer(), wiring.CLOCK
     found = Reconciler(
         Starter(models, ledger, pipelines, announcer, clock),
-        Tracker(ledger, pipelines, announcer, clock),
+        wiring.tracker(logger),
         wiring.decisions(),
         Confirmer(ledger, wiring.hosting(), wiring.scaler(), announcer, clock),
         wiring.alarms(),

@@ -1,4 +1,4 @@
-"""A pipeline execution has ended: record what became of its episode."""
+"""A pipeline execution has ended: record what became of its episode, and write the card of what it registered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftloop.aws import batch, wiring
 from driftloop.aws.events import PipelineStatusChange, parse_body
-from driftloop.loop.track_episode import ENDED, Tracker
+from driftloop.loop.track_episode import ENDED
 
 logger = Logger(service="track_episode")
 
@@ -17,7 +17,7 @@ logger = Logger(service="track_episode")
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle one batch of pipeline events."""
-    tracker = Tracker(wiring.ledger(), wiring.pipelines(), wiring.announcer(), wiring.CLOCK)
+    tracker = wiring.tracker(logger)
 
     def handle(record: batch.Record) -> str:
         change = parse_body(PipelineStatusChange, record).detail

@@ -33,6 +33,7 @@ class Metric:
     MODELS_FAILED = "ModelsNotReconciled"
     # Of the functions that answer.
     CAPTURES_LOST = "CapturesLost"
+    CARDS_NOT_WRITTEN = "CardsNotWritten"
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,16 @@ def model_of_endpoint(endpoint: str) -> str:
     if slug == endpoint or not slug:
         raise ValueError(f"{endpoint!r} is not a resource of {PREFIX}")
     return slug.replace("-", "_")
+
+
+def model_of_execution(arn: str) -> str:
+    """The model whose pipeline an execution is one of. Raises ValueError for a pipeline that is not of the kit."""
+    return model_of_endpoint(arn.rsplit(":pipeline/", maxsplit=1)[-1].split("/", maxsplit=1)[0])
+
+
+def is_own_function(arn: str) -> bool:
+    """True for the identity of one of the shared functions, whose roles CloudFormation names after the stack."""
+    return f":assumed-role/{PLATFORM_STACK}-" in arn
 
 
 LEDGER_TABLE = f"{PREFIX}-ledger"

@@ -291,6 +291,10 @@ class Pipelines(Protocol):
         """Name of the failed step and its reason; empty if none failed."""
         ...
 
+    def registered(self, execution_arn: str) -> str:
+        """ARN of the version that an execution registered; empty if it registered none."""
+        ...
+
 
 @dataclass(frozen=True)
 class RaisedAlarm:
@@ -345,6 +349,8 @@ class Package:
     """ARN, as far as SageMaker says so."""
     decided_by: str = ""
     """ARN of who changed it last, as far as SageMaker says so."""
+    card: str = ""
+    """Content of its model card."""
 
 
 @dataclass(frozen=True)
@@ -547,6 +553,10 @@ class Hosting(Protocol):
 
     def hold(self, package_arn: str, reason: str) -> None:
         """Have a version wait for its approval again."""
+        ...
+
+    def attach_card(self, package_arn: str, content: str) -> None:
+        """Put a model card into a version; whoever does that has changed it last. Raises NotFoundError."""
         ...
 
     def retire(self, name: str) -> None:

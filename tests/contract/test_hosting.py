@@ -169,6 +169,16 @@ class TestHosting:
         found = hosting.package(package.arn)
         assert (found.approval, found.approval_reason) == ("PendingManualApproval", "a second person")
 
+    def test_a_card_changes_nothing_else(self, hosted: Hosted, kind: str) -> None:
+        hosting, package = hosted
+        hosting.attach_card(package.arn, '{"intended_uses":{}}')
+        if kind != "moto":  # which knows no cards, and forgets the approval in such an update
+            found = hosting.package(package.arn)
+            assert found.card == '{"intended_uses":{}}'
+            assert replace(_without_people(found), card="") == package
+        with pytest.raises(NotFoundError, match="does not exist"):
+            hosting.attach_card(f"{package.arn[:-1]}9", "{}")
+
     def test_removing_can_be_repeated(self, hosted: Hosted, kind: str) -> None:
         hosting, package = hosted
         hosting.prepare(package, PLAN)
@@ -414,3 +424,14 @@ class TestRemoval:
         self._deploy(sagemaker, "driftloop-a", 1)
         with pytest.raises(TimeoutError, match="still there after 0 s"):
             EndpointRemoval(sagemaker, wait_seconds=0).remove("driftloop-a")
+
+
+def test_a_card_is_a_draft_and_names_no_approval() -> None:
+    card = {"ModelCardContent": "{}", "ModelCardStatus": "Draft"}
+    arn, sagemaker = f"{ex.GROUP_ARN}/7", boto3.client("sagemaker")
+    with Stubber(sagemaker) as stubber:
+        stubber.add_response(
+            "update_model_package", {"ModelPackageArn": arn}, {"ModelPackageArn": arn, "ModelCard": card}
+        )
+        SageMakerHosting(sagemaker).attach_card(arn, "{}")
+        stubber.assert_no_pending_responses()

@@ -306,3 +306,16 @@ def test_the_failed_step_may_be_on_a_later_page() -> None:
         ),
     ]
     assert SageMakerPipelines(_stubbed(*pages)).failure(ARN) == ("Train", "why")
+
+
+@BOTH
+@pytest.mark.parametrize("arn", ["arn:aws:sagemaker:eu-central-1:123456789012:model-package/group/3", ""])
+def test_what_an_execution_registered(kind: str, arn: str) -> None:
+    pipelines: Pipelines = FakePipelines(versions={ARN: arn} if arn else {})
+    if kind != "fake":
+        steps = _steps(("Register", "Succeeded", None), ("Prepare", "Succeeded", None))["PipelineExecutionSteps"]
+        steps[0]["Metadata"] = {"RegisterModel": {"Arn": arn}} if arn else {}
+        answer = {"PipelineExecutionSteps": steps}
+        listed = ("list_pipeline_execution_steps", answer, {"PipelineExecutionArn": ARN})
+        pipelines = SageMakerPipelines(_stubbed(listed))
+    assert pipelines.registered(ARN) == arn

@@ -201,3 +201,16 @@ def test_the_model_roles_fit_iams_limit_for_the_longest_name_and_region() -> Non
     for region in regions:
         for purpose in ("pipeline", "promotion", "training", "serving"):
             assert len(ModelNames(longest).role(purpose, region)) <= 64
+
+
+@pytest.mark.parametrize("function", ["trackepisode", "reconcile"])
+def test_whoever_writes_model_cards_reads_what_they_are_made_of_and_writes_no_object(
+    everything: list[tuple[str, dict[str, Any]]], function: str
+) -> None:
+    allows = allowed(everything, f"Function{function}")
+    assert {pair for pair in allows if pair[0].startswith("s3:")} == {
+        ("s3:GetObject", f"{ARTIFACTS}/evaluations/*/evaluation.json"),
+        ("s3:GetObject", f"{ARTIFACTS}/models/*/model.tar.gz"),
+    }
+    versions = "arn:aws:sagemaker:eu-central-1:111122223333:model-package/driftloop-*"
+    assert {("sagemaker:DescribeModelPackage", versions), ("sagemaker:UpdateModelPackage", versions)} <= allows

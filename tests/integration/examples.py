@@ -46,7 +46,7 @@ MODEL_FILES = {
         task: binary_classification
         data: {id: ride, time: at, label: full, label_delay: 0s, features: {hour: integer}}
         training: {window: 10d, holdout: 3d, min_rows: 1000}
-        monitoring: {smoothing: 1}
+        monitoring: {min_rows: 50, smoothing: 1}
         retraining: {approval: second_person, budget: {per_day: 50, per_month: 50}}
         """,
     BUS: "        name: late_bus\n"
@@ -149,9 +149,12 @@ def train_history(flipped: bool = False, end: datetime = BEGIN) -> str:
     return "\n".join([HEADER[TRAIN], *(f"{line},{label}" for line, label in rows)]) + "\n"
 
 
-def tram_history() -> str:
-    """Enough rides, none of them full."""
-    midnight = BEGIN.replace(hour=0)
+def tram_history(full: bool = False) -> str:
+    """Enough rides, none of them full; ``full`` has most of them full in the afternoon."""
+    midnight, rng = BEGIN.replace(hour=0), np.random.default_rng(0)
     moments = [midnight - timedelta(minutes=10 * number) for number in range(1, 13 * 144)]
-    rows = [f"R{number},{at:%Y-%m-%dT%H:%M:%SZ},{at.hour},0" for number, at in enumerate(moments)]
+    rows = [
+        f"R{number},{at:%Y-%m-%dT%H:%M:%SZ},{at.hour},{int(full and rng.random() < (0.8 if at.hour >= 12 else 0.1))}"
+        for number, at in enumerate(moments, 1)
+    ]
     return "\n".join([HEADER[TRAM], *rows]) + "\n"

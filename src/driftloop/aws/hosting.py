@@ -78,6 +78,7 @@ class SageMakerHosting:
             approval_reason=found.get("ApprovalDescription", ""),
             registered_by=_person(found.get("CreatedBy")),
             decided_by=_person(found.get("LastModifiedBy")),
+            card=found.get("ModelCard", {}).get("ModelCardContent", ""),
         )
 
     def of_episode(self, group: str, episode_id: str) -> Package | None:
@@ -152,6 +153,16 @@ class SageMakerHosting:
     def hold(self, package_arn: str, reason: str) -> None:
         """Have a version wait for its approval again."""
         self._decide(package_arn, "PendingManualApproval", reason)
+
+    def attach_card(self, package_arn: str, content: str) -> None:
+        """Put a model card into a version; whoever does that has changed it last. Raises NotFoundError."""
+        card = {"ModelCardContent": content, "ModelCardStatus": "Draft"}
+        try:
+            self._sagemaker.update_model_package(ModelPackageArn=package_arn, ModelCard=card)
+        except ClientError as error:
+            if is_missing(error):
+                raise NotFoundError(f"{package_arn} does not exist") from error
+            raise
 
     def _decide(self, package_arn: str, approval: str, reason: str) -> None:
         try:

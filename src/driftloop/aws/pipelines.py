@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -48,14 +48,20 @@ class SageMakerPipelines:
 
     def failure(self, execution_arn: str) -> tuple[str, str]:
         """Name of the failed step and its reason; empty if none failed."""
-        pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-            PipelineExecutionArn=execution_arn
-        )
-        for page in pages:
-            for step in page["PipelineExecutionSteps"]:
-                if step["StepStatus"] == "Failed":
-                    return step["StepName"], step.get("FailureReason", "no reason given")
+        for step in self._steps(execution_arn):
+            if step["StepStatus"] == "Failed":
+                return step["StepName"], step.get("FailureReason", "no reason given")
         return "", ""
+
+    def registered(self, execution_arn: str) -> str:
+        """ARN of the version that an execution registered; empty if it registered none."""
+        arns = (step.get("Metadata", {}).get("RegisterModel", {}).get("Arn") for step in self._steps(execution_arn))
+        return next((arn for arn in arns if arn), "")
+
+    def _steps(self, execution_arn: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._sagemaker.get_paginator("list_pipeline_execution_steps")
+        for page in pages.paginate(PipelineExecutionArn=execution_arn):
+            yield from page["PipelineExecutionSteps"]
 
 
 def _status(error: ClientError) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache
 
+from aws_lambda_powertools import Logger
+
 from driftloop.aws.alarms import CloudWatchAlarms
+from driftloop.aws.cards import Cards
 from driftloop.aws.clients import SystemClock, client
 from driftloop.aws.decisions import SqsDecisions
 from driftloop.aws.domain_events import EventBridgeEvents
@@ -20,6 +23,8 @@ from driftloop.aws.settings import Settings
 from driftloop.aws.transforms import SageMakerTransforms
 from driftloop.aws.usages import CloudWatchUsages
 from driftloop.loop.announce import Announcer
+from driftloop.loop.track_episode import Tracker
+from driftloop.loop.write_card import CardWriter
 
 CLOCK = SystemClock()
 AT_A_TIME = 8
@@ -102,6 +107,12 @@ def notifier() -> SnsNotifier:
 def announcer() -> Announcer:
     """The kit's topic and the event bus."""
     return Announcer(notifier(), EventBridgeEvents(client("events")))
+
+
+def tracker(logger: Logger) -> Tracker:
+    """Moves episodes on when their pipeline has ended, and has cards written."""
+    writer = CardWriter(models(), ledger(), pipelines(), hosting(), objects(), settings().curated_bucket)
+    return Tracker(ledger(), pipelines(), announcer(), CLOCK, Cards(writer, logger))
 
 
 @cache

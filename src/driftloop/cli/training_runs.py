@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, cast
+from typing import Any
 
 from driftloop.aws.hosting import SageMakerHosting
 from driftloop.aws.objects import parse_uri
 from driftloop.cli.cloud import Cloud
 from driftloop.cli.lineage import DataSet, data_set, if_there
 from driftloop.cli.words import stamp
+from driftloop.data.archives import read_members
 from driftloop.data.manifests import MANIFEST
 from driftloop.ports import Model, NotFoundError, Package
 from driftloop.retraining.episode import Episode
@@ -134,35 +134,12 @@ def _archive(cloud: Cloud, model: Model, execution: str, package: Package | None
 
 
 def _members(cloud: Cloud, uri: str) -> dict[str, Json]:
-    """The files of an archive that say what it was made from; it is read no further than needed."""
-    found: dict[str, Json] = {}
+    """The files of an archive that say what it was made from."""
     try:
-        stream = cast("IO[bytes]", _Stream(cloud.objects.blocks(*parse_uri(uri))))
-        with tarfile.open(fileobj=stream, mode="r|gz") as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                file = archive.extractfile(member) if name in _MEMBERS else None
-                if file is not None:
-                    found[name] = json.loads(file.read())
-                if len(found) == len(_MEMBERS):
-                    break
-    except (NotFoundError, tarfile.TarError, EOFError, OSError, ValueError):
-        return found  # deleted, or not the archive of a version
-    return found
-
-
-class _Stream:
-    """Blocks as a file that can only be read on."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks, self._rest = blocks, b""
-
-    def read(self, size: int) -> bytes:
-        """Up to so many bytes; none at the end."""
-        if not self._rest:
-            self._rest = next(self._blocks, b"")
-        block, self._rest = self._rest[:size], self._rest[size:]
-        return block
+        found = read_members(cloud.objects.blocks(*parse_uri(uri)), _MEMBERS)
+        return {name: json.loads(content) for name, content in found.items()}
+    except (NotFoundError, ValueError):
+        return {}  # deleted, or not the archive of a version
 
 
 def _params(spec: Json, record: Json, episode: Episode | None) -> dict[str, str]:

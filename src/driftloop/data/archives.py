@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import shutil
 import tarfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import IO, cast
 
 
 class ArchiveError(ValueError):
@@ -24,6 +27,45 @@ def extract_archive(content: bytes, folder: Path) -> None:
                 _extract(archive, member, folder.resolve())
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ArchiveError(str(error) or type(error).__name__) from error
+
+
+def read_members(blocks: Iterator[bytes], names: Collection[str], most: float = math.inf) -> dict[str, bytes]:
+    """Some files of a tar.gz that comes in blocks, as far as they are there; it is read no further than needed.
+
+    Args:
+        most: bytes of the unpacked archive after which nothing is looked for any more.
+
+    Raises ArchiveError for what is no archive.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=cast("IO[bytes]", _Stream(blocks)), mode="r|gz") as archive:
+            for member in archive:
+                if member.offset_data + member.size > most:
+                    break
+                name = member.name.removeprefix("./")
+                file = archive.extractfile(member) if name in names else None
+                if file is not None:
+                    found[name] = file.read()
+                if len(found) == len(names):
+                    break
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ArchiveError(str(error) or type(error).__name__) from error
+    return found
+
+
+class _Stream:
+    """Blocks as a file that can only be read on."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._rest = blocks, b""
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes; none at the end."""
+        if not self._rest:
+            self._rest = next(self._blocks, b"")
+        block, self._rest = self._rest[:size], self._rest[size:]
+        return block
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:

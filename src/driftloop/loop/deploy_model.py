@@ -10,7 +10,7 @@ from typing import Any
 
 from driftloop.loop.announce import Announcer
 from driftloop.loop.bake import bakes_by_itself, is_baking, misbehaviour, watched_alarms
-from driftloop.names import ModelNames, model_of_endpoint
+from driftloop.names import ModelNames, is_own_function, model_of_endpoint
 from driftloop.ports import (
     Champion,
     Clock,
@@ -99,19 +99,20 @@ class Deployer:
             return f"version {package.version} is not newer than champion {champion.version}: nothing to do"
         if champion and is_baking(model, champion, self.clock.now()):
             raise RetryableError(f"version {champion.version} is still baking; version {package.version} has to wait")
+        running = self.ledger.deployment(model.name)
+        if running and running.package_arn == package.arn and running.phase not in ("prepared", "compared"):
+            # Before anything is held against the approval: it has counted, whoever changed the version since.
+            return f"version {package.version} is {running.phase} already: nothing to do"
         if objection := self._objection(model, package):
             self.hosting.hold(package.arn, objection)
             self.announcer.asks_another(model.name, package.version, package.arn, objection)
             return objection
         self._approve(model.name, package)
-        return self._start(model, package, champion)
+        return self._start(model, package, champion, running)
 
-    def _start(self, model: Model, package: Package, champion: Champion | None) -> str:
-        """Roll an approved version out, as a shadow first where the model file asks for it, unless that has been done."""
-        running = self.ledger.deployment(model.name)
+    def _start(self, model: Model, package: Package, champion: Champion | None, running: Deployment | None) -> str:
+        """Roll an approved version out, as a shadow first where the model file asks for it."""
         mine = running is not None and running.package_arn == package.arn
-        if running and mine and running.phase not in ("prepared", "compared"):
-            return f"version {package.version} is {running.phase} already: nothing to do"
         if running and not mine and running.is_open and running.phase != "prepared":
             raise RetryableError(
                 f"version {running.version} is still {running.phase}; version {package.version} has to wait"
@@ -327,6 +328,9 @@ class Deployer:
             return ""
         episode = self._episode(model.name, package.properties.get("episode_id", ""))
         asked = episode.by if episode else package.registered_by
+        if is_own_function(package.decided_by):
+            # No function approves, so one has changed the version since, such as by writing its card at that very moment.
+            return f"version {package.version} was changed since its approval, so SageMaker does not say who gave it: give it again"
         if not package.decided_by:
             return f"SageMaker does not say who approved version {package.version}, and it must not be {asked or 'anybody'}"
         if package.decided_by == asked:

@@ -30,19 +30,19 @@ from driftloop.ports import (
     TerminalError,
     Work,
 )
+from driftloop.promotion.card import is_written
 from driftloop.retraining.decision import LOOK_BACK, Policy, decide, training_windows
 from driftloop.retraining.episode import Episode, Request, Status, Trigger, alarm_cause
 
 PATIENCE = timedelta(minutes=15)
 """How long the events of a move may take before somebody looks after them."""
-
-
+CARDS_FOR = timedelta(hours=3)
+"""How long a version that waits for a person may get its card; with a pass an hour that is three times."""
 APPROVALS_A_PASS = 50
 """Models whose serving version is looked up in the registry in one pass: SageMaker throttles more. The others follow in the
 next passes, in turn."""
 CLOCKS = timedelta(minutes=5)
 """By how much the clocks of CloudWatch and of a function may differ."""
-
 
 _Outcome = tuple[str, str]
 """What was done about a model, and why it could not be looked after; both may be empty."""
@@ -146,12 +146,16 @@ class Reconciler:
         return self._rolling(model, episode)
 
     def _decided(self, model: Model, episode: Episode) -> str:
-        """Say the decision about an episode's version again, if there is one."""
+        """Say the decision about an episode's version again, if there is one; until then the version may need its card."""
         package = self._version(model, episode)
         if package is None:
             moved = self.tracker.lost(episode)
             return f"the version of episode {episode.id} is gone: {moved.status}"
-        return self._tell(package) if package.approval in ("Approved", "Rejected") else ""
+        if package.approval in ("Approved", "Rejected"):
+            return self._tell(package)
+        if not is_written(package.card) and self.starter.clock.now() - episode.moved_at < CARDS_FOR:
+            self.tracker.card(episode.pipeline_execution_arn)
+        return ""
 
     def _version(self, model: Model, episode: Episode) -> Package | None:
         hosting = self.confirmer.hosting

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from driftloop.loop.announce import Announcer
-from driftloop.names import model_of_endpoint
+from driftloop.names import model_of_execution
 from driftloop.ports import Clock, Ledger, NotFoundError, Pipelines, RetryableError
 from driftloop.retraining.decision import LOOK_BACK
 from driftloop.retraining.episode import Episode, Status
@@ -24,6 +25,8 @@ class Tracker:
     pipelines: Pipelines
     announcer: Announcer
     clock: Clock
+    card: Callable[[str], None] = lambda _: None
+    """Writes the model card of what an execution registered, if it can: the episode does not wait for it."""
 
     def ended(self, execution_arn: str, status: str) -> Episode | None:
         """Record the end of an execution (``Succeeded``, ``Failed`` or ``Stopped``), if the execution says so, too.
@@ -31,6 +34,13 @@ class Tracker:
         None if no episode knows the execution: somebody started it by hand. Raises RetryableError while an episode's
         start is not recorded yet, as the execution may be that one's.
         """
+        episode = self._ended(execution_arn, status)
+        if status == "Succeeded":
+            # Also of a run by hand, and of one whose episode has moved on.
+            self.card(execution_arn)
+        return episode
+
+    def _ended(self, execution_arn: str, status: str) -> Episode | None:
         episode = self._find(execution_arn)
         if episode is None or episode.status is not Status.STARTED:
             return episode  # delivered twice, or the rollout has overtaken this event
@@ -45,7 +55,12 @@ class Tracker:
             status = self.pipelines.status(episode.pipeline_execution_arn)
         except NotFoundError as error:
             return self._move(episode.moved(Status.FAILED, self.clock.now(), f"the pipeline is gone: {error}"))
-        return self._move(self._next(episode, status)) if status in ENDED else episode
+        if status not in ENDED:
+            return episode
+        moved = self._move(self._next(episode, status))
+        if status == "Succeeded":
+            self.card(episode.pipeline_execution_arn)
+        return moved
 
     def lost(self, episode: Episode) -> Episode:
         """The version that an episode registered has been deleted."""
@@ -57,8 +72,7 @@ class Tracker:
         return self.ledger.episode(moved.model, moved.id) or moved
 
     def _find(self, execution_arn: str) -> Episode | None:
-        pipeline = execution_arn.rsplit(":pipeline/", maxsplit=1)[-1].split("/", maxsplit=1)[0]
-        model = model_of_endpoint(pipeline)
+        model = model_of_execution(execution_arn)
         episodes = self.ledger.episodes(model, self.clock.now() - LOOK_BACK)
         for episode in reversed(episodes):
             if episode.pipeline_execution_arn == execution_arn:

@@ -72,9 +72,9 @@ class SimulatedPipelines(FakePipelines):
 class SimulatedHosting(FakeHosting):
     """Endpoints take their time."""
 
-    def __init__(self, changed: Callable[[str, str], None]) -> None:
+    def __init__(self, changed: Callable[[str, str], None], updated: Callable[[str, str], None]) -> None:
         super().__init__()
-        self._changed = changed
+        self._changed, self._updated = changed, updated
 
     def create(self, endpoint: str, config: str) -> None:
         """Create an endpoint unless it exists."""
@@ -87,6 +87,11 @@ class SimulatedHosting(FakeHosting):
         """Start a blue/green update."""
         super().update(endpoint, config, plan)
         self._changed(endpoint, config)
+
+    def attach_card(self, package_arn: str, content: str) -> None:
+        """Put a model card into a version, which is an event as every change of one is."""
+        super().attach_card(package_arn, content)
+        self._updated(package_arn, self.package(package_arn).approval)
 
     def decide(self, arn: str, approval: str) -> None:
         """A person approves or rejects."""
@@ -130,7 +135,7 @@ class Cloud:
         self.engine = self.account.engine
         self.alarms = FakeAlarms()
         self.pipelines = SimulatedPipelines(begin=self._begin)
-        self.hosting = SimulatedHosting(self._rollout)
+        self.hosting = SimulatedHosting(self._rollout, self._updated)
 
     # Alarms
 
@@ -226,7 +231,7 @@ class Cloud:
         properties = {"baseline_uri": f"s3://artifacts/{run.model}/{version}/baseline.json"}
         properties |= {"episode_id": run.episode or "manual"}
         self.hosting.add(Package(arn, base, version, approval, "image", "s3://artifacts/m.tar.gz", {}, properties))
-        self.origins[arn] = run
+        self.origins[arn], self.pipelines.versions[run.arn] = run, arn
         self.log(f"{run.model}: version {version} is registered as {approval}")
         if approval == "Approved":
             self._approved(arn)
@@ -264,6 +269,11 @@ class Cloud:
             self.engine.after(10 * MINUTE, lambda: self._decision(arn, "Approved"))
         if self.faults.strikes("person_rejects_late", arn):
             self.engine.after(3 * MINUTE, lambda: self.decide(arn, "Rejected"))
+
+    def _updated(self, arn: str, approval: str) -> None:
+        """The rule lets only what was decided about through."""
+        if approval in ("Approved", "Rejected"):
+            self._decision(arn, approval)
 
     def _decision(self, arn: str, approval: str) -> None:
         detail = {"ModelPackageArn": arn, "ModelApprovalStatus": approval}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from driftloop.twin import async_inference, shadows
 from driftloop.twin.activity import WHOLE
+from driftloop.twin.cards import check_card
 from driftloop.twin.endpoints import Endpoint
 from driftloop.twin.errors import ApiError, unsupported
 from driftloop.twin.fleets import Version
@@ -131,6 +132,7 @@ class ControlPlane:
         if operation == "CreateEndpointConfig":
             async_inference.check_config(request)
             shadows.check_config(request)
+        check_card(request.get("ModelCard", {}))
         return self._record(operation, request, access_key)
 
     def _record(self, operation: str, request: Request, access_key: str) -> Answer:

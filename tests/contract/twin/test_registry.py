@@ -52,6 +52,49 @@ def test_an_approval_keeps_the_metadata_and_metadata_keep_the_approval(cloud: Cl
     assert found["InferenceSpecification"]["Containers"][0]["Environment"] == {"A": "1"}
 
 
+def test_a_card_is_kept_and_changes_neither_approval_nor_metadata(cloud: Cloud) -> None:
+    client, arn = cloud.client("sagemaker"), package(cloud, group(cloud))
+    assert "ModelCard" not in client.describe_model_package(ModelPackageName=arn)
+    client.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected", ApprovalDescription="no")
+    card = {"ModelCardContent": '{"intended_uses":{}}', "ModelCardStatus": "Draft"}
+    client.update_model_package(ModelPackageArn=arn, ModelCard=card)
+    found = client.describe_model_package(ModelPackageName=arn)
+    assert found["ModelCard"] == card
+    assert (found["ModelApprovalStatus"], found["ApprovalDescription"]) == ("Rejected", "no")
+    assert found["CustomerMetadataProperties"] == PROPERTIES
+    client.update_model_package(ModelPackageArn=arn, ModelCard={"ModelCardStatus": "Approved"})
+    found = client.describe_model_package(ModelPackageName=arn)
+    assert found["ModelCard"] == {**card, "ModelCardStatus": "Approved"}
+    registered = package(cloud, group(cloud), ModelCard=card)
+    assert client.describe_model_package(ModelPackageName=registered)["ModelCard"] == card
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ({"ModelCardContent": "no JSON"}, "is no JSON"),
+        ({"ModelCardContent": "[]"}, "is not of type 'object'"),
+        ({"ModelCardContent": '{"model_package_details":{}}'}, "'model_package_details' was unexpected"),
+        ({"ModelCardContent": '{"intended_uses":{"risk_rating":"None"}}'}, "intended_uses.risk_rating"),
+        ({"ModelCardStatus": "Finished"}, "is not one of Draft"),
+    ],
+)
+def test_a_card_that_sagemaker_does_not_know_is_refused_and_changes_nothing(
+    cloud: Cloud, card: dict[str, str], said: str
+) -> None:
+    client, name = cloud.client("sagemaker"), group(cloud)
+    arn = package(cloud, name)
+    for change in (
+        lambda: client.update_model_package(ModelPackageArn=arn, ModelCard=card, ModelApprovalStatus="Approved"),
+        lambda: package(cloud, name, ModelCard=card),
+    ):
+        assert code_of(change) == "ValidationException"
+        assert said in message_of(change)
+    found = client.describe_model_package(ModelPackageName=arn)
+    assert ("ModelCard" in found, found["ModelApprovalStatus"]) == (False, "PendingManualApproval")
+    assert len(client.list_model_packages(ModelPackageGroupName=name)["ModelPackageSummaryList"]) == 1
+
+
 def test_every_change_of_a_version_is_an_event(cloud: Cloud) -> None:
     name = group(cloud)
     url = rule(cloud, {"source": ["aws.sagemaker"], "detail": {"ModelPackageGroupName": [name]}})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from driftloop.loop.write_card import CardWriter
 from driftloop.retraining.episode import Status
 from functions.confirm_deployment.handler import handler as confirm_deployment
 from functions.deploy_model.handler import handler as deploy_model
@@ -181,6 +182,25 @@ def test_the_end_of_a_pipeline(account: Account, context: Context) -> None:
     assert account.episodes()[0].status is Status.STARTED
     assert track_episode(batch(_ended(account), _ended(account)), context) == DONE
     assert account.episodes()[0].status is Status.CANDIDATE
+
+
+def test_a_card_that_cannot_be_written_is_counted_and_nothing_else_notices(
+    account: Account,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refused(*_: object) -> str:
+        raise ValueError("SageMaker does not take this card")
+
+    monkeypatch.setattr(CardWriter, "write", refused)
+    start_retraining(batch(_alarm()), context)
+    assert track_episode(batch(_ended(account)), context) == DONE
+    assert account.episodes()[0].status is Status.CANDIDATE
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["CardsNotWritten"] for line in said if "CardsNotWritten" in line] == [[1.0]]
+    assert "model card not written" in caplog.messages
 
 
 def test_the_end_of_a_pipeline_that_somebody_started_by_hand(account: Account, context: Context) -> None:

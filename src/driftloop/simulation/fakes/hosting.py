@@ -16,6 +16,11 @@ from driftloop.ports import (
     TerminalError,
 )
 
+FUNCTION = (
+    "arn:aws:sts::123456789012:assumed-role/driftloop-platform-FunctiontrackepisodeRole-A1/driftloop-track-episode"
+)
+"""Who changes a version when a card is written."""
+
 
 class FakeHosting:
     """Endpoints stay busy until ``settle`` is called, as real ones do for minutes."""
@@ -91,6 +96,11 @@ class FakeHosting:
             package = self._packages[package_arn]
             waiting = replace(package, approval="PendingManualApproval", approval_reason=reason[:1024])
             self._packages[package_arn] = waiting
+
+    def attach_card(self, package_arn: str, content: str) -> None:
+        """Put a model card into a version, as a function of the kit. Raises NotFoundError."""
+        package = self.package(package_arn)
+        self._packages[package_arn] = replace(package, card=content, decided_by=FUNCTION)
 
     def retire(self, name: str) -> None:
         """Delete a configuration and its model if they exist."""

@@ -109,6 +109,8 @@ class FakePipelines:
     """Execution ARN -> status, if it is not executing any more."""
     started: dict[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
     """Execution ARN -> pipeline and parameters."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Execution ARN -> what it registered."""
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def start(self, pipeline: str, parameters: Mapping[str, str], token: str) -> str:
@@ -133,6 +135,10 @@ class FakePipelines:
     def failure(self, execution_arn: str) -> tuple[str, str]:
         """Name of the failed step and its reason."""
         return self.failures.get(execution_arn, ("", ""))
+
+    def registered(self, execution_arn: str) -> str:
+        """ARN of the version that an execution registered."""
+        return self.versions.get(execution_arn, "")
 
 
 @dataclass

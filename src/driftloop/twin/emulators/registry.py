@@ -15,6 +15,7 @@ from moto.server import ThreadedMotoServer
 from driftloop.twin.errors import ApiError, invalid, missing
 
 Request = Mapping[str, Any]
+_CARD = "driftloop_model_card"
 
 
 class MotoRecords:
@@ -32,6 +33,8 @@ class MotoRecords:
             "CreateEndpointConfig": self._create_config,
             "DeleteModelPackage": self._delete_package,
             "DeleteModelPackageGroup": self._delete_group,
+            "CreateModelPackage": self._create_package,
+            "DescribeModelPackage": self._describe_package,
             "UpdateModelPackage": self._update_package,
         }
 
@@ -74,6 +77,14 @@ class MotoRecords:
             vars(record)["shadow_production_variants"] = shadows
         return answer
 
+    def _create_package(self, request: Request) -> dict[str, Any]:
+        return self._with_card(self._ask("CreateModelPackage", request), request)
+
+    def _describe_package(self, request: Request) -> dict[str, Any]:
+        answer = self._ask("DescribeModelPackage", request)
+        card = getattr(self._package(answer["ModelPackageArn"]), _CARD, None)
+        return {**answer, "ModelCard": card} if card else answer
+
     def _update_package(self, request: Request) -> dict[str, Any]:
         # moto forgets the approval and the customer metadata that an update does not name.
         package = self._package(request["ModelPackageArn"])
@@ -81,8 +92,18 @@ class MotoRecords:
             "ModelApprovalStatus": package.model_approval_status,
             "CustomerMetadataProperties": package.customer_metadata_properties or {},
         }
+        if "ModelApprovalStatus" not in request and package.approval_description:
+            kept["ApprovalDescription"] = package.approval_description
         properties = {**kept["CustomerMetadataProperties"], **request.get("CustomerMetadataProperties", {})}
-        return self._ask("UpdateModelPackage", {**kept, **request, "CustomerMetadataProperties": properties})
+        answer = self._ask("UpdateModelPackage", {**kept, **request, "CustomerMetadataProperties": properties})
+        return self._with_card(answer, request)
+
+    def _with_card(self, answer: dict[str, Any], request: Request) -> dict[str, Any]:
+        """moto knows no model cards, so they are kept beside what it knows of a version."""
+        if "ModelCard" in request:
+            package = self._package(answer["ModelPackageArn"])
+            setattr(package, _CARD, {**getattr(package, _CARD, {}), **request["ModelCard"]})
+        return answer
 
     def _delete_package(self, request: Request) -> dict[str, Any]:
         package = self._package(request["ModelPackageName"])

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from driftloop.names import VARIANT
 from driftloop.ports import (
+    Asynchronous,
     EndpointState,
     NotFoundError,
     Package,
@@ -103,7 +104,7 @@ class SageMakerHosting:
             found["EndpointConfigName"],
             found.get("FailureReason", ""),
             found["LastModifiedTime"],
-            any("CurrentServerlessConfig" in variant for variant in found.get("ProductionVariants", ())),
+            _mode(found),
         )
 
     def prepare(self, package: Package, plan: ServingPlan) -> None:
@@ -192,6 +193,13 @@ class SageMakerHosting:
             raise kind(f"{call.__name__}: {error}") from error
 
 
+def _mode(endpoint: Mapping[str, Any]) -> str:
+    if "AsyncInferenceConfig" in endpoint:
+        return "asynchronous"
+    variants = endpoint.get("ProductionVariants", ())
+    return "serverless" if any("CurrentServerlessConfig" in variant for variant in variants) else "realtime"
+
+
 def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
     variant = {"VariantName": VARIANT, "ModelName": plan.name}
     if isinstance(plan.on, Serverless):
@@ -199,10 +207,16 @@ def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
         size = {"MemorySizeInMB": plan.on.memory_mb, "MaxConcurrency": plan.on.concurrency}
         return {"EndpointConfigName": plan.name, "ProductionVariants": [{**variant, "ServerlessConfig": size}]}
     fleet = {"InstanceType": plan.on.type, "InitialInstanceCount": plan.on.count, "InitialVariantWeight": 1.0}
-    return {
+    config = {
         "EndpointConfigName": plan.name,
         "KmsKeyId": plan.kms_key_arn,
         "ProductionVariants": [{**variant, **fleet}],
+    }
+    if plan.asynchronous:
+        # SageMaker captures nothing of it, and refuses to be asked.
+        return {**config, "AsyncInferenceConfig": {"OutputConfig": _output(plan.asynchronous, plan.kms_key_arn)}}
+    return {
+        **config,
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": plan.capture_percent,
@@ -211,6 +225,16 @@ def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"CsvContentTypes": _CSV},
         },
+    }
+
+
+def _output(asynchronous: Asynchronous, kms_key_arn: str) -> dict[str, Any]:
+    return {
+        "S3OutputPath": asynchronous.answer_uri,
+        "S3FailurePath": asynchronous.failure_uri,
+        "KmsKeyId": kms_key_arn,
+        # Of failures an alarm tells.
+        "NotificationConfig": {"SuccessTopic": asynchronous.topic_arn},
     }
 
 

@@ -1,5 +1,5 @@
 """Small models and their rows; the bus brings training code that can make any kind of version, the ferry has no instances
-and is taught by XGBoost."""
+and is taught by XGBoost, and requests to the freight train wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import numpy as np
 
-TRAIN, TRAM, BUS, FERRY = "late_train", "full_tram", "late_bus", "late_ferry"
+TRAIN, TRAM, BUS, FERRY, FREIGHT = "late_train", "full_tram", "late_bus", "late_ferry", "late_freight"
 BEGIN = datetime(2026, 3, 22, 6, tzinfo=UTC)
 """When the twin's clock starts; history ends at the midnight before."""
 DAYS, PER_DAY = 20, 150
@@ -28,7 +28,7 @@ TRIPS = """\
           label_delay: 1h
           features: {line: category, delay: {type: number, range: [0, 100]}, cars: {type: integer, range: [1, 20]}}
 """
-"""What the models of both whose rows are trips have in common."""
+"""What the models whose rows are trips have in common."""
 
 MODEL_FILES = {
     TRAIN: "        name: late_train\n"
@@ -63,6 +63,13 @@ MODEL_FILES = {
     + """\
         training: {window: 16d, holdout: 4d, image: xgboost-3.2-0, hyperparameters: {n_estimators: 10}}
         serving: {mode: serverless, memory: 1GB, rollout: {bake: 10m}, batch: {every: 6h}}
+        monitoring: {min_rows: 20, smoothing: 1}
+        """,
+    FREIGHT: "        name: late_freight\n"
+    + TRIPS
+    + """\
+        training: {window: 16d, holdout: 4d, hyperparameters: {max_iter: 20}}
+        serving: {mode: asynchronous, rollout: {bake: 10m}}
         monitoring: {min_rows: 20, smoothing: 1}
         """,
 }

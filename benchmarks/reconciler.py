@@ -84,7 +84,13 @@ def _deploy(case: Case, count: int) -> None:
     )  # fmt: skip
     topic = client("sns").create_topic(Name="driftloop")["TopicArn"]
     buckets = {f"{name}_BUCKET": name.lower() for name in ("LIVE", "CURATED", "ARTIFACT")}
-    os.environ |= {"LEDGER_TABLE": "ledger", "TOPIC_ARN": topic, "KMS_KEY_ARN": KEY, **buckets}
+    os.environ |= {
+        "LEDGER_TABLE": "ledger",
+        "TOPIC_ARN": topic,
+        "ANSWERS_TOPIC_ARN": topic,
+        "KMS_KEY_ARN": KEY,
+        **buckets,
+    }
     trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=policy)["Role"]["Arn"]

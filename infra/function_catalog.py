@@ -314,6 +314,20 @@ FUNCTIONS = (
         ),
     ),
     SharedFunction(
+        "capture_answers",
+        "What asynchronous endpoints were asked and have answered becomes captures.",
+        memory=1769,
+        timeout=900,
+        # A request may have a gigabyte, so one a message. What is not there will not be there later.
+        work=Work("answers", batch_size=1, deliveries=3, concurrency=5),
+        grants=(
+            _read(LIVE, "asynchronous"),
+            _list(LIVE, "asynchronous"),
+            _write(LIVE, "capture"),
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
         "reconcile",
         "Repairs what lost events, crashes and refusals left behind.",
         memory=512,

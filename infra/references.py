@@ -17,6 +17,8 @@ KEY = "${KmsKeyArn}"
 LIVE, CURATED, ARTIFACTS, ACCESS_LOGS = "live", "curated", "artifacts", "access-logs"
 LEDGER = names.LEDGER_TABLE
 TOPIC = f"{PREFIX}-notifications"
+ANSWERED = f"{PREFIX}-answered"
+"""Topic that SageMaker tells of every answer of an asynchronous endpoint."""
 KEY_ALIAS = f"alias/{PREFIX}"
 KEY_PARAMETER = f"/{PREFIX}/platform/kms-key-arn"
 TRACKING = "mlflow"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from driftloop.names import ModelNames
 from infra.grants import Grant
-from infra.references import ARTIFACTS, CURATED, KEY, LIVE, PARTITION, REGION, arn, bucket_arn, role_arn
+from infra.references import ANSWERED, ARTIFACTS, CURATED, KEY, LIVE, PARTITION, REGION, arn, bucket_arn, role_arn
 
 CODE = ("CodeBucket", "CodeKey", "SpecKey")
 """Variables of the published code: bucket, key of the steps, key of the compiled model file."""
@@ -22,6 +22,8 @@ class RoleGrants:
     names: ModelNames
     batch: bool = False
     """Whether versions answer files of rows, too."""
+    asynchronous: bool = False
+    """Whether requests and answers are objects."""
 
     def pipeline(self) -> list[Grant]:
         """Runs jobs and registers what they made; reads the results that the gate asks for."""
@@ -93,11 +95,22 @@ class RoleGrants:
         return [
             self._read(ARTIFACTS, "models"),
             self._list(ARTIFACTS, "models"),
-            self._write_captures(),
+            *(self._asynchronous() if self.asynchronous else (self._write_captures(),)),
             *(files if self.batch else ()),
             *_telemetry(f"Endpoints/{self.names.base}", *(("TransformJobs",) if self.batch else ())),
             *_image(),
             Grant(["kms:Decrypt", "kms:GenerateDataKey"], [KEY]),
+        ]
+
+    def _asynchronous(self) -> list[Grant]:
+        """SageMaker captures nothing of these; it reads requests, writes what becomes of them, and tells."""
+        place = f"asynchronous/{self.names.model}"
+        asked, told = f"{place}/requests/*", [f"{place}/{kind}/*" for kind in ("answers", "failures")]
+        return [
+            Grant(["s3:GetObject"], [bucket_arn(LIVE, asked)], "the model's own requests"),
+            Grant(["s3:ListBucket"], [bucket_arn(LIVE)], condition={"StringLike": {"s3:prefix": [asked]}}),
+            Grant(["s3:PutObject"], [bucket_arn(LIVE, keys) for keys in told], "the model's own answers"),
+            Grant(["sns:Publish"], [arn("sns", ANSWERED)]),
         ]
 
     def predict(self, *, captures: bool) -> list[Grant]:

@@ -28,6 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         wiring.CLOCK,
         settings.live_bucket,
         settings.kms_key_arn,
+        settings.answers_topic_arn,
     )
 
     def handle(record: batch.Record) -> str:

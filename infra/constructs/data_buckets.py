@@ -23,9 +23,8 @@ class DataBuckets(Construct):
         self._key, self._removal_policy = key, removal_policy
         self._access_logs = self._access_log_bucket()
         # What capture and rejected input say is kept elsewhere (rows/) or of use for debugging only.
-        self.live = self._bucket(
-            "Live", ref.LIVE, _expiring("capture/", 90), _expiring("quarantine/", 90), _expiring("batch/", 90)
-        )
+        expiring = ("capture/", "quarantine/", "batch/", "asynchronous/")
+        self.live = self._bucket("Live", ref.LIVE, *(_expiring(prefix, 90) for prefix in expiring))
         self.curated = self._bucket("Curated", ref.CURATED)
         self.artifacts = self._bucket("Artifacts", ref.ARTIFACTS)
         self._keep_training_out()

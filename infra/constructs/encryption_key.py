@@ -14,6 +14,7 @@ from infra.references import arn, sub
 
 # These services put messages into encrypted queues and topics with nobody's credentials but their own.
 _SENDERS = ("s3", "events", "cloudwatch")
+_SEND = ("kms:GenerateDataKey", "kms:Decrypt")
 _LOGS_ACTIONS = (
     "kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
     "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey",
@@ -36,9 +37,11 @@ class EncryptionKey(Construct):
         for service in _SENDERS:
             self._allow(
                 f"{service}.amazonaws.com",
-                ("kms:GenerateDataKey", "kms:Decrypt"),
+                _SEND,
                 {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
+        # SNS is documented to name the topic that it delivers for, and not the account.
+        self._allow("sns.amazonaws.com", _SEND, {"ArnEquals": {"aws:SourceArn": sub(arn("sns", ref.ANSWERED))}})
         groups = sub(arn("logs", f"log-group:/aws/lambda/{PREFIX}-*"))
         self._allow(
             f"logs.{Aws.REGION}.amazonaws.com",

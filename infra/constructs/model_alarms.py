@@ -34,16 +34,17 @@ class ModelAlarms(Construct):
                 of=monitoring.of,
             )
         # Rollouts watch this one, so it has to see a version that fails within the bake time even under little
-        # traffic; a single failed minute is forgiven. Without instances there is little traffic by nature.
+        # traffic; a single failed minute is forgiven. But for mode realtime there is little traffic by nature.
         self._alarm(
             "errors",
             namespace="AWS/SageMaker",
-            metric="Invocation5XXErrors",
+            # Of a request that waits, reading and writing may fail as well.
+            metric="InvocationFailures" if spec.serving.mode == "asynchronous" else "Invocation5XXErrors",
             dimensions={"EndpointName": self._names.base, "VariantName": VARIANT},
             statistic="Sum",
             period=60,
             datapoints=2,
-            of=15 if spec.serving.mode == "serverless" else 3,
+            of=3 if spec.serving.mode == "realtime" else 15,
         )
         if spec.serving.max_latency is not None:
             self._alarm(

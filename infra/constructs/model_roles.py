@@ -19,7 +19,11 @@ class ModelRoles(Construct):
     def __init__(self, scope: Construct, id: str, spec: ModelSpec, values: Mapping[str, str]) -> None:  # noqa: A002
         super().__init__(scope, id)
         names = ModelNames(spec.name)
-        grants = RoleGrants(names, batch=spec.serving.batch.every is not None)
+        grants = RoleGrants(
+            names,
+            batch=spec.serving.batch.every is not None,
+            asynchronous=spec.serving.mode == "asynchronous",
+        )
 
         def role(purpose: str, description: str) -> ServiceRole:
             return ServiceRole(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -51,22 +53,29 @@ class WorkQueue(Construct):
 
     def accept_objects(self, bucket_arn: str) -> None:
         """Let S3 send notifications of one bucket."""
-        self._accept(self.queue, "s3", bucket_arn)
+        self._accept(self.queue, "s3", _own(bucket_arn))
 
     def accept_events(self, rules: str) -> None:
         """Let EventBridge send what rules (an ARN pattern) match, and keep what it could not deliver."""
         for queue in (self.queue, self.dead_letters.queue):
-            self._accept(queue, "events", rules)
+            self._accept(queue, "events", _own(rules))
 
-    def _accept(self, queue: sqs.Queue, service: str, source: str) -> None:
+    def accept_notifications(self, topic_arn: str) -> None:
+        """Let SNS send what a topic is told, and keep what it could not deliver."""
+        for queue in (self.queue, self.dead_letters.queue):
+            # A topic's ARN says whose it is.
+            self._accept(queue, "sns", {"ArnEquals": {"aws:SourceArn": topic_arn}})
+
+    def _accept(self, queue: sqs.Queue, service: str, conditions: Mapping[str, Mapping[str, str]]) -> None:
         queue.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
                 actions=["sqs:SendMessage"],
                 resources=[queue.queue_arn],
-                conditions={
-                    "ArnLike": {"aws:SourceArn": source},
-                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                },
+                conditions=conditions,
             )
         )
+
+
+def _own(source: str) -> dict[str, dict[str, str]]:
+    return {"ArnLike": {"aws:SourceArn": source}, "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}

@@ -11,6 +11,7 @@ from constructs import Construct
 
 from driftloop.aws.settings import Settings
 from driftloop.names import PLATFORM_STACK, PREFIX
+from infra.constructs.answer_topic import AnswerTopic
 from infra.constructs.data_buckets import DataBuckets
 from infra.constructs.dead_letters import DeadLetters
 from infra.constructs.encryption_key import EncryptionKey
@@ -49,6 +50,7 @@ class PlatformStack(Stack):
         failures = {
             f.failures: DeadLetters(self, f"Work-{f.failures}", f.failures, key, topic) for f in FUNCTIONS if f.failures
         }
+        answered = AnswerTopic(self, "Answers", key, queues["answers"]).topic
         self._connect(buckets, queues)
         values = {
             "live_bucket": buckets.live.bucket_name,
@@ -56,6 +58,7 @@ class PlatformStack(Stack):
             "artifact_bucket": buckets.artifacts.bucket_name,
             "ledger_table": table.table_name,
             "topic_arn": topic.topic_arn,
+            "answers_topic_arn": answered.topic_arn,
             "kms_key_arn": key.key_arn,
         }
         environment = {field.upper(): values[field] for field in Settings.model_fields}

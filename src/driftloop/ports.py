@@ -362,8 +362,8 @@ class EndpointState:
     failure: str
     modified: datetime | None = None
     """When it last changed; only compared with what was read before, as clocks differ."""
-    serverless: bool = False
-    """Whether what serves has no instances."""
+    mode: str = "realtime"
+    """As in the model file: ``realtime``, ``serverless`` or ``asynchronous``."""
 
 
 @dataclass(frozen=True)
@@ -383,6 +383,16 @@ class Serverless:
 
 
 @dataclass(frozen=True)
+class Asynchronous:
+    """Requests wait in a queue of SageMaker's, and answers are objects; whoever is told of them has to capture."""
+
+    answer_uri: str
+    failure_uri: str
+    topic_arn: str
+    """Hears of every answer."""
+
+
+@dataclass(frozen=True)
 class ServingPlan:
     """One version as it is to be served."""
 
@@ -393,6 +403,7 @@ class ServingPlan:
     capture_uri: str
     capture_percent: int
     kms_key_arn: str
+    asynchronous: Asynchronous | None = None
     shadow_of: str = ""
     """SageMaker model that serves, if this version is to be its shadow."""
 

@@ -20,7 +20,8 @@ def serving_role(client: Callable[[str], Any]) -> str:
     with suppress(client("iam").exceptions.EntityAlreadyExistsException):
         client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
         resources = [f"arn:aws:s3:::{ex.ARTIFACTS}", f"arn:aws:s3:::{ex.ARTIFACTS}/*"]
-        grant = policy(allow("s3:GetObject", resources))
+        topics = f"arn:aws:sns:*:{ex.ROLE.split(':')[4]}:answered"
+        grant = policy(allow("s3:GetObject", resources), allow("sns:Publish", topics))
         client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=grant)
     return ex.ROLE
 

@@ -19,6 +19,7 @@ from botocore.stub import Stubber
 from driftloop.aws.hosting import SageMakerHosting
 from driftloop.aws.removal import EndpointRemoval
 from driftloop.ports import (
+    Asynchronous,
     EndpointState,
     Hosting,
     Instances,
@@ -42,6 +43,7 @@ PLAN = ServingPlan(
     CONFIG, ex.ROLE, Instances("ml.m5.large", 1), "s3://live-bucket/capture", 100, "arn:aws:kms:x:1:key/1"
 )
 SERVERLESS = replace(PLAN, on=Serverless(2048, 5))
+PLACE = f"s3://{ex.LIVE}/asynchronous/{ex.NAME}"
 
 
 def register(sagemaker: Any, package: Package, group: str = ex.BASE) -> str:
@@ -89,6 +91,12 @@ def hosted(kind: str, aws: Callable[[str], Any], package: Package) -> Hosted:
     arn = register(sagemaker, package)
     assert arn.endswith(f":model-package/{ex.BASE}/1")
     return SageMakerHosting(sagemaker), replace(package, arn=arn)
+
+
+def _asynchronous(aws: Callable[[str], Any]) -> ServingPlan:
+    """With a topic, which SageMaker tries before it says yes."""
+    topic = aws("sns").create_topic(Name="answered")["TopicArn"]
+    return replace(PLAN, asynchronous=Asynchronous(f"{PLACE}/answers", f"{PLACE}/failures", topic))
 
 
 def _without_people(package: Package) -> Package:
@@ -144,6 +152,31 @@ class TestHosting:
         if kind == "twin":
             hosting.prepare(package, replace(SERVERLESS, name=f"{CONFIG}0"))
             hosting.update(ex.BASE, f"{CONFIG}0", RolloutPlan(100, 0, (), guarded=False))
+            until(lambda: hosting.endpoint(ex.BASE) and _settled(hosting, kind).config == f"{CONFIG}0", 60)
+
+    @pytest.mark.parametrize("mode", ["realtime", "serverless", "asynchronous"])
+    def test_an_endpoint_says_in_which_mode_it_is(
+        self, hosted: Hosted, kind: str, aws: Callable[[str], Any], mode: str
+    ) -> None:
+        hosting, package = hosted
+        plans = {"realtime": PLAN, "serverless": SERVERLESS, "asynchronous": _asynchronous(aws)}
+        hosting.prepare(package, plans[mode])
+        hosting.create(ex.BASE, CONFIG)
+        state = _settled(hosting, kind)
+        forgets = kind == "moto" and mode == "asynchronous"
+        assert (state.mode, state.failure) == ("realtime" if forgets else mode, "")
+
+    def test_an_asynchronous_endpoint_is_updated_like_one_on_instances(
+        self, hosted: Hosted, kind: str, aws: Callable[[str], Any]
+    ) -> None:
+        hosting, package = hosted
+        plan = _asynchronous(aws)
+        hosting.prepare(package, plan)
+        hosting.create(ex.BASE, CONFIG)
+        _settled(hosting, kind)
+        if kind == "twin":
+            hosting.prepare(package, replace(plan, name=f"{CONFIG}0"))
+            hosting.update(ex.BASE, f"{CONFIG}0", RolloutPlan(100, 0, ()))
             until(lambda: hosting.endpoint(ex.BASE) and _settled(hosting, kind).config == f"{CONFIG}0", 60)
 
     def test_an_endpoint_without_configuration_has_to_wait(self, hosted: Hosted) -> None:
@@ -217,6 +250,21 @@ def test_nothing_captures_and_nothing_is_stored_without_instances(aws: Callable[
     assert variant["ServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
     assert not {"InstanceType", "InitialInstanceCount"} & variant.keys()
     assert not config.get("KmsKeyId")
+    assert not config["DataCaptureConfig"]
+
+
+def test_answers_are_encrypted_and_told_where_requests_wait(aws: Callable[[str], Any], package: Package) -> None:
+    sagemaker, plan = aws("sagemaker"), _asynchronous(aws)
+    SageMakerHosting(sagemaker).prepare(package, plan)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=CONFIG)
+    assert config["KmsKeyId"] == PLAN.kms_key_arn
+    assert plan.asynchronous
+    assert config["AsyncInferenceConfig"]["OutputConfig"] == {
+        "S3OutputPath": f"{PLACE}/answers",
+        "S3FailurePath": f"{PLACE}/failures",
+        "KmsKeyId": PLAN.kms_key_arn,
+        "NotificationConfig": {"SuccessTopic": plan.asynchronous.topic_arn},
+    }
     assert not config["DataCaptureConfig"]
 
 

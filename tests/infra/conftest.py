@@ -45,6 +45,20 @@ serving: {mode: serverless, max_latency: 3s, batch: {every: 6h}}
 """
 
 
+CLAIMS = """\
+name: claim_triage
+owner: risk@example.com
+task: binary_classification
+data:
+  id: claim
+  time: filed_at
+  label: disputed
+  label_delay: 2d
+  features: {amount: number}
+serving: {mode: asynchronous, count: 2, max_latency: 60s}
+"""
+
+
 @pytest.fixture(scope="session")
 def models() -> Path:
     """The model files of the repository."""
@@ -82,7 +96,7 @@ def two_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     (spec,) = find_models(models)
     flights = (models / spec.name / "model.yaml").read_text()
-    for name, text in ((spec.name, flights), ("card_fraud", HOURLY), ("walk_in", WALK_IN)):
+    for name, text in ((spec.name, flights), ("card_fraud", HOURLY), ("walk_in", WALK_IN), ("claim_triage", CLAIMS)):
         (folder / name).mkdir()
         (folder / name / "model.yaml").write_text(text)
     return folder
@@ -104,3 +118,8 @@ def fraud(disposable: Path) -> Template:
 @pytest.fixture(scope="session")
 def walk_in(disposable: Path) -> Template:
     return Template.load(disposable, "driftloop-walk-in")
+
+
+@pytest.fixture(scope="session")
+def claims(disposable: Path) -> Template:
+    return Template.load(disposable, "driftloop-claim-triage")

@@ -54,7 +54,8 @@ def test_two_processes_write_the_same_bytes(assembly: Path, built: None, tmp_pat
 
 def test_a_second_folder_is_a_second_stack(disposable: Path, assembly: Path) -> None:
     stacks = {path.name.split(".")[0] for path in disposable.glob("*.template.json")}
-    assert stacks == {"driftloop-platform", "driftloop-flight-delay", "driftloop-card-fraud", "driftloop-walk-in"}
+    models = {"flight-delay", "card-fraud", "walk-in", "claim-triage"}
+    assert stacks == {f"driftloop-{name}" for name in {"platform", *models}}
     same = "driftloop-flight-delay.template.json"
     assert (disposable / same).read_bytes() == (assembly / same).read_bytes()
 

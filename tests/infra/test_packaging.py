@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "ARTIFACT_BUCKET": "artifacts",
     "LEDGER_TABLE": "ledger",
     "TOPIC_ARN": "arn:aws:sns:eu-central-1:111122223333:t",
+    "ANSWERS_TOPIC_ARN": "arn:aws:sns:eu-central-1:111122223333:a",
     "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:111122223333:key/k",
     "AWS_DEFAULT_REGION": "eu-central-1",
     "POWERTOOLS_TRACE_DISABLED": "true",

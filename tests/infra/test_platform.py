@@ -11,10 +11,10 @@ from driftloop.aws.settings import Settings
 from driftloop.loop.track_episode import ENDED
 from driftloop.names import Metric
 from infra.function_catalog import FUNCTIONS
-from tests.infra.rendering import Template
+from tests.infra.rendering import Template, as_list
 
 ARN = "arn:aws:{service}:eu-central-1:111122223333:{name}"
-TOPIC = ARN.format(service="sns", name="driftloop-notifications")
+TOPIC, ANSWERED = (ARN.format(service="sns", name=f"driftloop-{name}") for name in ("notifications", "answered"))
 WORK = {function.work.name: function for function in FUNCTIONS if function.work}
 _CAME, _DEAD = "Messages that came, per queue", "Dead letters"
 RETAINED = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key")
@@ -162,10 +162,12 @@ def test_the_bucket_waits_for_the_policies_that_let_it_send(platform: Template) 
 
 def test_only_the_live_bucket_and_rules_of_the_kit_may_send(platform: Template) -> None:
     allowed = {
-        (statement["Principal"]["Service"], statement["Condition"]["ArnLike"]["aws:SourceArn"], statement["Resource"])
+        (statement["Principal"]["Service"], source, statement["Resource"])
         for policy in platform.of_type("AWS::SQS::QueuePolicy").values()
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Allow"
+        for operator in ("ArnLike", "ArnEquals")
+        if (source := statement["Condition"].get(operator, {}).get("aws:SourceArn"))
     }
     bucket = "arn:aws:s3:::driftloop-live-111122223333-eu-central-1"
     rules = ARN.format(service="events", name="rule/driftloop-*")
@@ -174,7 +176,39 @@ def test_only_the_live_bucket_and_rules_of_the_kit_may_send(platform: Template) 
     ]
     assert allowed == {("s3.amazonaws.com", bucket, queue_arn(name)) for name in ("capture", "labels")} | {
         ("events.amazonaws.com", rules, queue_arn(name)) for name in events
+    } | {("sns.amazonaws.com", _answered(platform), queue_arn(name)) for name in ("answers", "answers-dlq")}
+
+
+def _answered(platform: Template) -> str:
+    """The topic of answers, as resources of its own stack refer to it."""
+    topics = platform.of_type("AWS::SNS::Topic")
+    return next(f"<{name}>" for name, topic in topics.items() if topic["TopicName"] == "driftloop-answered")
+
+
+def test_a_function_hears_of_every_answer_of_asynchronous_endpoints(platform: Template) -> None:
+    topic = platform.named("AWS::SNS::Topic", "TopicName", "driftloop-answered")
+    assert topic["KmsMasterKeyId"].startswith("<EncryptionKey")
+    (subscription,) = [s for s in platform.of_type("AWS::SNS::Subscription").values() if s["Protocol"] == "sqs"]
+    assert (subscription["TopicArn"], subscription["Endpoint"]) == (_answered(platform), queue_arn("answers"))
+    assert subscription["RawMessageDelivery"] is True
+    assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": queue_arn("answers-dlq")}
+    plain = {
+        statement["Effect"]: statement["Condition"]
+        for policy in platform.of_type("AWS::SNS::TopicPolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Resource"] == _answered(platform)
     }
+    assert plain == {"Deny": {"Bool": {"aws:SecureTransport": "false"}}}, "who may publish has a policy of their own"
+    variables = [f["Environment"]["Variables"] for f in platform.of_type("AWS::Lambda::Function").values()]
+    assert {each["ANSWERS_TOPIC_ARN"] for each in variables} == {_answered(platform)}
+
+
+def test_what_passes_through_does_not_stay(platform: Template) -> None:
+    live = platform.named("AWS::S3::Bucket", "BucketName", "driftloop-live-111122223333-eu-central-1")
+    rules = {
+        rule["Prefix"]: rule["ExpirationInDays"] for rule in live["LifecycleConfiguration"]["Rules"] if "Prefix" in rule
+    }
+    assert rules == dict.fromkeys(("capture/", "quarantine/", "batch/", "asynchronous/"), 90)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +256,10 @@ def test_tracking_ends_at_the_statuses_that_the_handler_takes_for_ends(platform:
 
 def test_every_owner_is_subscribed_once(disposable: Path) -> None:
     subscriptions = Template.load(disposable, "driftloop-platform").of_type("AWS::SNS::Subscription").values()
-    assert sorted(item["Endpoint"] for item in subscriptions) == ["ops@example.com", "risk@example.com"]
+    assert sorted(item["Endpoint"] for item in subscriptions if item["Protocol"] == "email") == [
+        "ops@example.com",
+        "risk@example.com",
+    ]
 
 
 def test_data_stay_when_the_platform_goes(platform: Template) -> None:
@@ -269,10 +306,12 @@ def test_everything_that_is_stored_is_encrypted_with_the_kits_key(platform: Temp
 def test_services_that_send_into_encrypted_queues_may_use_the_key(platform: Template) -> None:
     (key,) = platform.of_type("AWS::KMS::Key").values()
     senders = {
-        service
+        service.removesuffix(".amazonaws.com"): statement["Condition"]
         for statement in key["KeyPolicy"]["Statement"]
         if statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
-        for service in statement["Principal"]["Service"]
+        for service in as_list(statement["Principal"]["Service"])
     }
-    assert senders == {"s3.amazonaws.com", "events.amazonaws.com", "cloudwatch.amazonaws.com"}
+    own = {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+    topic = {"ArnEquals": {"aws:SourceArn": ANSWERED}}
+    assert senders == {"s3": own, "events": own, "cloudwatch": own, "sns": topic}
     assert key["EnableKeyRotation"] is True

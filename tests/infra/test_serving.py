@@ -117,6 +117,42 @@ def test_only_versions_that_answer_files_see_them(flights: Template, walk_in: Te
     assert seen == [set(), {("s3:GetObject", files), ("s3:PutObject", files)}]
 
 
+def _serving(template: Template) -> set[tuple[str, str]]:
+    """(action, resource) pairs of the serving role on live data and topics."""
+    return {
+        (action, resource)
+        for role, statement in statements(template)
+        if "-serving-" in role
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if str(resource).startswith(LIVE) or action.startswith("sns:")
+    }
+
+
+def test_versions_with_a_queue_read_requests_write_answers_and_tell(claims: Template, fraud: Template) -> None:
+    place = f"{LIVE}/asynchronous/claim_triage"
+    assert _serving(claims) == {
+        ("s3:GetObject", f"{place}/requests/*"),
+        ("s3:ListBucket", LIVE),
+        ("s3:PutObject", f"{place}/answers/*"),
+        ("s3:PutObject", f"{place}/failures/*"),
+        ("sns:Publish", ARN.format(service="sns", name="driftloop-answered")),
+    }
+    [listing] = [s for _, s in statements(claims) if s["Action"] == ["s3:ListBucket"] and s["Resource"] == [LIVE]
+                 and "asynchronous" in json.dumps(s)]  # fmt: skip
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["asynchronous/claim_triage/requests/*"]}}
+    assert _serving(fraud) == {("s3:PutObject", f"{LIVE}/capture/driftloop-card-fraud/*")}
+
+
+def test_failures_of_requests_that_wait_ring_and_sagemaker_goes_back(claims: Template) -> None:
+    found = alarm(claims, "driftloop-claim-triage-errors")
+    assert (found["Namespace"], found["MetricName"]) == ("AWS/SageMaker", "InvocationFailures")
+    assert (found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (2, 15)
+    assert alarm(claims, "driftloop-claim-triage-latency")["MetricName"] == "ModelLatency"
+    assert not claims.of_type("AWS::Lambda::Function", "AWS::Lambda::Url")
+    assert "misbehaves" not in json.dumps(claims.content)
+
+
 def test_the_end_of_a_job_is_told(platform: Template) -> None:
     [rule] = [r for r in platform.of_type("AWS::Events::Rule").values() if r["Name"] == "driftloop-transform-ended"]
     assert rule["EventPattern"]["detail"]["TransformJobStatus"] == ["Completed", "Failed", "Stopped"]

@@ -1,5 +1,5 @@
 """Small models and their rows; the bus brings training code that can make any kind of version, the ferry has no instances
-and is taught by XGBoost, versions of the metro are shadows first."""
+and is taught by XGBoost, requests to the freight train wait, versions of the metro are shadows first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from textwrap import dedent
 
 import numpy as np
 
-TRAIN, TRAM, BUS, FERRY, METRO = "late_train", "full_tram", "late_bus", "late_ferry", "late_metro"
+TRAIN, TRAM, BUS, FERRY = "late_train", "full_tram", "late_bus", "late_ferry"
+FREIGHT, METRO = "late_freight", "late_metro"
 BEGIN = datetime(2026, 3, 22, 6, tzinfo=UTC)
 """When the twin's clock starts; history ends at the midnight before."""
 DAYS, PER_DAY = 20, 150
@@ -28,7 +29,7 @@ TRIPS = """\
           label_delay: 1h
           features: {line: category, delay: {type: number, range: [0, 100]}, cars: {type: integer, range: [1, 20]}}
 """
-"""What the models of both whose rows are trips have in common."""
+"""What the models whose rows are trips have in common."""
 
 MODEL_FILES = {
     TRAIN: "        name: late_train\n"
@@ -65,17 +66,21 @@ MODEL_FILES = {
         serving: {mode: serverless, memory: 1GB, rollout: {bake: 10m}, batch: {every: 6h}}
         monitoring: {min_rows: 20, smoothing: 1}
         """,
-}
-
-MODEL_FILES[METRO] = (
-    "        name: late_metro\n"
+    FREIGHT: "        name: late_freight\n"
     + TRIPS
     + """\
-        training: {window: 16d, holdout: 4d, min_rows: 1000, hyperparameters: {max_iter: 5}}
+        training: {window: 16d, holdout: 4d, hyperparameters: {max_iter: 20}}
+        serving: {mode: asynchronous, rollout: {bake: 10m}}
+        monitoring: {min_rows: 20, smoothing: 1}
+        """,
+    METRO: "        name: late_metro\n"
+    + TRIPS
+    + """\
+        training: {window: 16d, holdout: 4d, hyperparameters: {max_iter: 5}}
         serving: {rollout: {bake: 1m, shadow: 2h}}
         monitoring: {min_rows: 20, smoothing: 1}
-        """
-)
+        """,
+}
 
 BUS_CODE = """
 import time

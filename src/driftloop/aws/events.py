@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote_plus
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
+from driftloop.aws.objects import parse_uri
+from driftloop.loop.capture_answers import Answered
 from driftloop.loop.sources import Source
 from driftloop.names import model_of_endpoint
 from driftloop.ports import RaisedAlarm, TerminalError
@@ -144,6 +147,28 @@ class TransformJobChange(BaseModel):
     detail: _TransformDetail
 
 
+class _Published(_Camel):
+    event_name: str = ""
+
+
+class _AsyncRequest(_Camel):
+    endpoint_name: str
+    input_location: str
+
+
+class _AsyncResponse(_Camel):
+    output_location: str
+
+
+class InferenceResult(_Camel):
+    """What SageMaker publishes when an asynchronous endpoint has answered."""
+
+    event_time: AwareDatetime
+    inference_id: str
+    request_parameters: _AsyncRequest
+    response_parameters: _AsyncResponse
+
+
 class _EndpointDetail(_Pascal):
     endpoint_name: str
 
@@ -200,6 +225,23 @@ def parse_batch_news(record: Mapping[str, Any]) -> BatchDue | TransformJobChange
     """What an SQS record tells of files of rows: that it is time for them, or that a job ended. Raises TerminalError."""
     event = parse_body(_Kind, record).kind
     return parse_body(TransformJobChange, record) if event else parse_body(BatchDue, record)
+
+
+def parse_answered(record: Mapping[str, Any]) -> Answered | None:
+    """The answer that an SQS record tells of; None for the message with which SageMaker tries the topic. Raises TerminalError."""
+    if parse_body(_Published, record).event_name == "TestNotification":
+        return None
+    told = parse_body(InferenceResult, record)
+    try:
+        return Answered(
+            told.request_parameters.endpoint_name,
+            parse_uri(told.request_parameters.input_location),
+            parse_uri(told.response_parameters.output_location),
+            told.inference_id,
+            told.event_time.astimezone(UTC),
+        )
+    except ValueError as error:
+        raise TerminalError(f"not an InferenceResult: {error}") from error
 
 
 def parse_sources(record: Mapping[str, Any]) -> list[Source]:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from driftloop.names import SHADOW, VARIANT
 from driftloop.ports import (
+    Asynchronous,
     EndpointState,
     NotFoundError,
     Package,
@@ -104,7 +105,7 @@ class SageMakerHosting:
             found["EndpointConfigName"],
             found.get("FailureReason", ""),
             found["LastModifiedTime"],
-            any("CurrentServerlessConfig" in variant for variant in found.get("ProductionVariants", ())),
+            _mode(found),
         )
 
     def prepare(self, package: Package, plan: ServingPlan) -> None:
@@ -203,6 +204,13 @@ class SageMakerHosting:
             raise kind(f"{call.__name__}: {error}") from error
 
 
+def _mode(endpoint: Mapping[str, Any]) -> str:
+    if "AsyncInferenceConfig" in endpoint:
+        return "asynchronous"
+    variants = endpoint.get("ProductionVariants", ())
+    return "serverless" if any("CurrentServerlessConfig" in variant for variant in variants) else "realtime"
+
+
 def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
     variant = {"VariantName": VARIANT, "ModelName": plan.shadow_of or plan.name}
     if isinstance(plan.on, Serverless):
@@ -212,11 +220,17 @@ def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
     fleet = {"InstanceType": plan.on.type, "InitialInstanceCount": plan.on.count, "InitialVariantWeight": 1.0}
     # Of equal weight: the shadow is asked everything.
     shadow = {"VariantName": SHADOW, "ModelName": plan.name, **fleet}
-    return {
+    config = {
         "EndpointConfigName": plan.config,
         "KmsKeyId": plan.kms_key_arn,
         "ProductionVariants": [{**variant, **fleet}],
         **({"ShadowProductionVariants": [shadow]} if plan.shadow_of else {}),
+    }
+    if plan.asynchronous:
+        # SageMaker captures nothing of it, and refuses to be asked.
+        return {**config, "AsyncInferenceConfig": {"OutputConfig": _output(plan.asynchronous, plan.kms_key_arn)}}
+    return {
+        **config,
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": plan.capture_percent,
@@ -225,6 +239,16 @@ def _endpoint_config(plan: ServingPlan) -> dict[str, Any]:
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"CsvContentTypes": _CSV},
         },
+    }
+
+
+def _output(asynchronous: Asynchronous, kms_key_arn: str) -> dict[str, Any]:
+    return {
+        "S3OutputPath": asynchronous.answer_uri,
+        "S3FailurePath": asynchronous.failure_uri,
+        "KmsKeyId": kms_key_arn,
+        # Of failures an alarm tells.
+        "NotificationConfig": {"SuccessTopic": asynchronous.topic_arn},
     }
 
 

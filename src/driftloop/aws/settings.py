@@ -26,6 +26,7 @@ class Settings(_Environment):
     artifact_bucket: str = Field(min_length=3)
     ledger_table: str = Field(min_length=3)
     topic_arn: str = Field(min_length=20)
+    answers_topic_arn: str = Field(min_length=20)
     kms_key_arn: str = Field(min_length=20)
 
 

@@ -26,27 +26,37 @@ class UnpairedError(ValueError):
     """Answers that do not belong to the rows."""
 
 
-def check_pairs(rows: Iterable[bytes], answers: Iterable[bytes]) -> int:
+def check_pairs(rows: Iterable[bytes], answers: Iterable[bytes], *, joined: bool = True) -> int:
     """How many rows there are, each with its answer; arguments as of ``capture_objects``. Raises UnpairedError."""
-    return sum(1 for _ in _pairs(rows, answers))
+    return sum(1 for _ in _pairs(rows, answers, joined))
 
 
 def capture_objects(
-    rows: Iterable[bytes], answers: Iterable[bytes], name: str, at: datetime, share: float
+    rows: Iterable[bytes],
+    answers: Iterable[bytes],
+    name: str,
+    at: datetime,
+    share: float,
+    *,
+    joined: bool = True,
+    inference_id: str = "",
 ) -> Iterator[bytes]:
     """Capture records of a share of the rows, some of them an object.
 
     Args:
         rows: blocks of a file of CSV: id, time and the features in order, no header.
-        answers: blocks of a file with ``<id>,<probability>`` for each row, in order.
+        answers: blocks of a file with ``<id>,<probability>`` for each row, in order; only ``<probability>`` unless ``joined``.
         name: what the records' ids begin with; the same rows under the same name make the same objects.
         at: when they were answered.
         share: from 0 to 1; decided by the id of each record.
+        joined: whether the answers have the ids of their rows.
+        inference_id: what the client calls its request.
 
     Raises UnpairedError, after the objects that were in order.
     """
-    for records in _chunks(_records(rows, answers, name, at, share), RECORDS_AN_OBJECT):
-        yield b"".join(records)
+    records = _records(_pairs(rows, answers, joined), name, at, share, inference_id)
+    for chunk in _chunks(records, RECORDS_AN_OBJECT):
+        yield b"".join(chunk)
 
 
 def first_fault(schema: Schema, rows: Iterable[bytes]) -> str:
@@ -63,19 +73,24 @@ def first_fault(schema: Schema, rows: Iterable[bytes]) -> str:
     return ""
 
 
-def _records(rows: Iterable[bytes], answers: Iterable[bytes], name: str, at: datetime, share: float) -> Iterator[bytes]:
-    for number, chunk in enumerate(_chunks(_pairs(rows, answers), ROWS_A_RECORD)):
+def _records(
+    pairs: Iterator[tuple[bytes, bytes]], name: str, at: datetime, share: float, inference_id: str
+) -> Iterator[bytes]:
+    for number, chunk in enumerate(_chunks(pairs, ROWS_A_RECORD)):
         event_id = f"{name}-{number}"
         if is_sampled(event_id, share):
             asked, told = (b"\n".join(side) for side in zip(*chunk, strict=True))
-            yield capture_record(Body(CSV, asked), Body(CSV, told), Encodings(), event_id, at)
+            yield capture_record(Body(CSV, asked), Body(CSV, told), Encodings(), event_id, at, inference_id)
 
 
-def _pairs(rows: Iterable[bytes], answers: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _pairs(rows: Iterable[bytes], answers: Iterable[bytes], joined: bool) -> Iterator[tuple[bytes, bytes]]:
     """Rows and their probabilities."""
     for place, (row, answer) in enumerate(zip_longest(_lines(rows), _lines(answers)), start=1):
         if row is None or answer is None:
             raise UnpairedError(f"line {place}: there are more {'rows than answers' if row else 'answers than rows'}")
+        if not joined:
+            yield row, answer
+            continue
         answered, _, score = answer.rpartition(b",")
         asked = row.partition(b",")[0]
         # Whoever joined them may have written quotes in another way.

@@ -12,6 +12,7 @@ from driftloop.loop.announce import Announcer
 from driftloop.loop.bake import bakes_by_itself, is_baking, misbehaviour, watched_alarms
 from driftloop.names import ModelNames, is_own_function, model_of_endpoint
 from driftloop.ports import (
+    Asynchronous,
     Champion,
     Clock,
     Deployment,
@@ -67,6 +68,7 @@ class Deployer:
     clock: Clock
     live_bucket: str
     kms_key_arn: str
+    answers_topic_arn: str
 
     def decided(self, package_arn: str) -> str:
         """Follow the decision about a version as it stands now; says what was done.
@@ -254,10 +256,11 @@ class Deployer:
             state = self.hosting.endpoint(endpoint)
         if state and state.status != "InService":
             raise RetryableError(f"{endpoint} is {state.status}; version {package.version} has to wait")
-        if state and state.serverless == bakes_by_itself(model):
+        mode = model.spec["serving"]["mode"]
+        if state and state.mode != mode:
             raise TerminalError(
-                f"serving.mode is {model.spec['serving']['mode']} and {endpoint} was created in the other one, which SageMaker "
-                "does not change: write the old mode again, or deploy the model under another name"
+                f"serving.mode is {mode} and {endpoint} was created as {state.mode}, which SageMaker does not change: write the "
+                "old mode again, or deploy the model under another name"
             )
         return state
 
@@ -370,7 +373,12 @@ class Deployer:
             capture_percent=round(serving["capture"] * 100),
             kms_key_arn=self.kms_key_arn,
             shadow_of=beside,
+            asynchronous=self._asynchronous(model) if serving["mode"] == "asynchronous" else None,
         )
+
+    def _asynchronous(self, model: Model) -> Asynchronous:
+        place = f"s3://{self.live_bucket}/asynchronous/{model.name}"
+        return Asynchronous(f"{place}/answers", f"{place}/failures", self.answers_topic_arn)
 
 
 def take_back(model: Model, ledger: Ledger, hosting: Hosting, raised: Sequence[RaisedAlarm]) -> str:

@@ -111,7 +111,7 @@ class World:
         ports["announcer"] = Announcer(ports["notifier"], Service("events", self.events, self.faults))
         ports["settings"] = Settings(
             live_bucket=LIVE, curated_bucket="curated-bucket", artifact_bucket="artifacts", ledger_table="ledger",
-            topic_arn="arn:aws:sns:eu-central-1:1:driftloop", kms_key_arn="arn:aws:kms:eu-central-1:1:key/1",
+            topic_arn="arn:aws:sns:eu-central-1:1:driftloop", answers_topic_arn="arn:aws:sns:eu-central-1:1:answered", kms_key_arn="arn:aws:kms:eu-central-1:1:key/1",
         )  # fmt: skip
         ports["CLOCK"] = self.clock
         ports["pool"] = SimpleNamespace(map=map)  # the engine decides who works when, not the system's threads

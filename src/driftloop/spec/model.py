@@ -272,11 +272,12 @@ class Batch(_Part):
 class Serving(_Part):
     """How predictions are served."""
 
-    mode: Literal["realtime", "serverless"] = Field(
-        "realtime", description="On instances of your own, or on none while nobody asks."
+    mode: Literal["realtime", "serverless", "asynchronous"] = Field(
+        "realtime",
+        description="On instances that answer at once, on none while nobody asks, or on instances with a queue.",
     )
-    instance: Instance = Field("ml.m5.large", description="Of mode realtime.")
-    count: int = Field(1, ge=1, le=100, description="Instances, of mode realtime.")
+    instance: Instance = Field("ml.m5.large", description="Of modes realtime and asynchronous.")
+    count: int = Field(1, ge=1, le=100, description="Instances, of modes realtime and asynchronous.")
     max_count: int | None = Field(
         None, ge=2, le=100, description="Instances at most: with it their number follows the requests, from `count` on."
     )
@@ -300,12 +301,14 @@ class Serving(_Part):
 
     @model_validator(mode="after")
     def _settings_fit_the_mode(self) -> Serving:
-        other = {"realtime": ("memory", "concurrency"), "serverless": ("instance", "count", "max_count", "requests")}[
-            self.mode
-        ]
+        other = {
+            "realtime": ("memory", "concurrency"),
+            "serverless": ("instance", "count", "max_count", "requests"),
+            "asynchronous": ("memory", "concurrency", "max_count", "requests", "http"),
+        }[self.mode]
         for name in other:
             if name in self.model_fields_set:
-                raise _fault((name,), f"mode {self.mode} has no {name}; remove it, or choose the other mode")
+                raise _fault((name,), f"mode {self.mode} has no {name}; remove it, or choose another mode")
         if self.max_count is not None and self.max_count <= self.count:
             raise _fault(
                 ("max_count",), f"{self.max_count} is not above count ({self.count}); drop it, or write a larger one"

@@ -57,6 +57,17 @@ def test_captures_are_what_monitoring_reads() -> None:
     assert parts[-1].columns["score"].tolist() == pytest.approx([n / 1e5 for n in range(count - 3, count)])
 
 
+def test_answers_without_ids_belong_to_the_rows_in_their_order() -> None:
+    rows, answers = file(3)
+    scores = b"\r\n".join(line.partition(b",")[2] for line in answers.splitlines())
+    assert check_pairs([rows], [scores], joined=False) == 3
+    plain = list(capture_objects([rows], [scores], "f", AT, 1, joined=False))
+    assert plain == list(capture_objects([rows], [answers], "f", AT, 1))
+    for fewer, more in ((rows, scores + b"\n0.5"), (rows + b"\nt3,", scores)):
+        with pytest.raises(UnpairedError, match="line 4: there are more"):
+            check_pairs([fewer], [more], joined=False)
+
+
 def test_a_share_is_the_same_records_each_time() -> None:
     rows, answers = file(ROWS_A_RECORD * 200)
     ids = []

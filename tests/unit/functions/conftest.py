@@ -126,6 +126,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch) -> Account:
         "ARTIFACT_BUCKET": ex.ARTIFACTS,
         "LEDGER_TABLE": "ledger",
         "TOPIC_ARN": topic,
+        "ANSWERS_TOPIC_ARN": topic,
         "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1",
     }
     for name, value in environment.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 
@@ -130,7 +131,7 @@ def test_a_version_serves_on_if_the_one_before_may_not() -> None:
     assert world.hosting.package(V2).approval == "Approved"
 
 
-@pytest.mark.parametrize(("before", "after"), [("serverless", "realtime"), ("realtime", "serverless")])
+@pytest.mark.parametrize(("before", "after"), list(permutations(["realtime", "serverless", "asynchronous"], 2)))
 def test_a_mode_that_was_changed_is_refused_before_anything_is(before: str, after: str) -> None:
     world = _world(versions=1, mode=before)
     world.models = FakeModels(ex.model(serving={"mode": after}))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from driftloop.ports import (
+    Asynchronous,
     Champion,
     Deployment,
     Instances,
@@ -22,7 +23,7 @@ from driftloop.ports import (
 from driftloop.retraining.episode import Episode, Status
 from driftloop.simulation.fakes import FakeHosting, FakeLedger, FakeModels
 from tests.fakes import examples as ex
-from tests.unit.loop.world import KEY, World
+from tests.unit.loop.world import ANSWERED, KEY, World
 
 
 @pytest.fixture
@@ -114,6 +115,17 @@ def test_without_instances_all_traffic_moves_at_once_and_sagemaker_watches_nothi
     _approve(world, 2)
     assert world.hosting.plans[f"{ex.BASE}-v2"].on == Serverless(3072, 7)
     assert world.hosting.rollouts[0][1] == RolloutPlan(100, 0, (), guarded=False)
+
+
+def test_versions_with_a_queue_write_below_the_models_own_prefix_and_are_watched_by_sagemaker(world: World) -> None:
+    world.models = FakeModels(ex.model(serving={"mode": "asynchronous", "count": 2}))
+    _serve(world)
+    _approve(world, 2)
+    plan = world.hosting.plans[f"{ex.BASE}-v2"]
+    place = f"s3://{ex.LIVE}/asynchronous/{ex.NAME}"
+    assert plan.asynchronous == Asynchronous(f"{place}/answers", f"{place}/failures", ANSWERED)
+    assert plan.on == Instances("ml.m5.large", 2)
+    assert world.hosting.rollouts[0][1] == RolloutPlan(10, 600, (f"{ex.BASE}-errors",))
 
 
 SCALED = {"count": 2, "max_count": 6, "requests": 900}

@@ -37,6 +37,7 @@ from driftloop.simulation.fakes import (
 from tests.fakes import examples as ex
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
+ANSWERED = "arn:aws:sns:eu-central-1:123456789012:answered"
 
 
 @dataclass
@@ -68,7 +69,9 @@ class World:
 
     @property
     def deployer(self) -> Deployer:
-        return Deployer(self.models, self.ledger, self.hosting, self.scaler, self.announcer, self.clock, ex.LIVE, KEY)
+        return Deployer(
+            self.models, self.ledger, self.hosting, self.scaler, self.announcer, self.clock, ex.LIVE, KEY, ANSWERED
+        )
 
     @property
     def confirmer(self) -> Confirmer:

@@ -94,6 +94,23 @@ FAULTS = [
         "strategy: all_at_once",
         id="serverless-canary",
     ),
+    *(
+        pytest.param(
+            "gate:",
+            f"serving: {{mode: asynchronous, {key}: {value}}}\ngate:",
+            15,
+            f"serving.{key}",
+            f"asynchronous has no {key}",
+            id=f"asynchronous-{key}",
+        )
+        for key, value in {
+            "memory": "2GB",
+            "concurrency": 5,
+            "max_count": 3,
+            "requests": 900,
+            "http": "true",
+        }.items()
+    ),
     pytest.param(
         "gate:", "serving: {count: 3, max_count: 3}\ngate:", 15, "serving.max_count", "not above count", id="no-scaling"
     ),

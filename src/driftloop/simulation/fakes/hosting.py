@@ -65,8 +65,11 @@ class FakeHosting:
         """Create an endpoint unless it exists."""
         if endpoint not in self._endpoints:
             self._require(config)
-            serverless = isinstance(self.plans[config].on, Serverless)
-            self._endpoints[endpoint] = EndpointState("Creating", config, "", self._moment(), serverless)
+            plan = self.plans[config]
+            mode = (
+                "asynchronous" if plan.asynchronous else "serverless" if isinstance(plan.on, Serverless) else "realtime"
+            )
+            self._endpoints[endpoint] = EndpointState("Creating", config, "", self._moment(), mode)
             self._asked[endpoint] = config
 
     def update(self, endpoint: str, config: str, plan: RolloutPlan) -> None:
@@ -110,7 +113,7 @@ class FakeHosting:
         """Let what was asked of an endpoint end: well, or in a silent rollback, or as another status."""
         state = self._endpoints[endpoint]
         config = state.config if failure else self._asked[endpoint]
-        self._endpoints[endpoint] = EndpointState(status, config, failure, self._moment(), state.serverless)
+        self._endpoints[endpoint] = EndpointState(status, config, failure, self._moment(), state.mode)
 
     def _moment(self) -> datetime:
         """Another one for each change."""

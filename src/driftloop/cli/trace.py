@@ -152,7 +152,10 @@ def _not_found(cloud: Cloud, model: Model, request_id: str, search: Search, hour
 def _version(cloud: Cloud, model: str, capture: Capture | None) -> tuple[Champion | None, Lineage | None]:
     """The version that served then, and what it was made from."""
     before = [
-        champion for champion in cloud.ledger.served(model) if capture and champion.since <= capture.inference_time
+        champion
+        for champion in cloud.ledger.served(model)
+        # Records know whole seconds only.
+        if capture and champion.since.replace(microsecond=0) <= capture.inference_time
     ]
     return (before[-1], lineage(cloud, model, before[-1].package_arn)) if before else (None, None)
 

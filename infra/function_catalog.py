@@ -287,6 +287,8 @@ FUNCTIONS = (
             _list(LIVE, "capture"),
             _write(LIVE, "shadows"),
             _BASELINES,
+            # Without it an evaluation that was deleted looks like one that may not be read.
+            _list(ARTIFACTS, "evaluations"),
             _ledger("GetItem", "PutItem"),
             _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
             Grant(["cloudwatch:GetMetricData"], ["*"], "CloudWatch's metrics are no resources"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 PREFIX = "driftloop"
@@ -11,7 +12,8 @@ NAMESPACE = "driftloop"
 VARIANT = "AllTraffic"
 SHADOW = "Shadow"
 """Variant of a version that is asked what the one that serves is asked, and whose answers nobody hears."""
-_SHADOW_CONFIG = "-shadow"
+CONFIG_ENDING = r"-v(\d+)(-shadow-of-v\d+)?$"
+"""Of an endpoint configuration's name, as a regular expression: number of the version that is new in it, and whether as a shadow."""
 PLATFORM_STACK = f"{PREFIX}-platform"
 MLFLOW_PARAMETER = f"/{PREFIX}/platform/mlflow-app-arn"
 """SSM parameter with the ARN of the MLflow app, where one is deployed."""
@@ -75,19 +77,26 @@ class ModelNames:
         return f"{parameter_prefix()}{self.model}"
 
 
-def shadow_config(version: str) -> str:
-    """Name of the endpoint configuration in which a version, given by its name, is the shadow of the one that serves."""
-    return f"{version}{_SHADOW_CONFIG}"
+def shadow_config(version: str, serving: str) -> str:
+    """Name of the endpoint configuration in which a version is the shadow of the one that serves, both given by their names."""
+    return f"{version}-shadow-of-{serving.rpartition('-')[2]}"
 
 
 def is_shadow_config(config: str) -> bool:
     """True for a name that ``shadow_config`` has made."""
-    return config.endswith(_SHADOW_CONFIG)
+    return bool(_config(config)[2])
 
 
 def version_of_config(config: str) -> int:
     """Number of the version that is new in an endpoint configuration of the kit."""
-    return int(config.removesuffix(_SHADOW_CONFIG).rpartition("-v")[2])
+    return int(_config(config)[1])
+
+
+def _config(name: str) -> re.Match[str]:
+    found = re.search(CONFIG_ENDING, name)
+    if found is None:
+        raise ValueError(f"{name!r} is no endpoint configuration of {PREFIX}")
+    return found
 
 
 def shadow_report(model: str, number: int) -> str:

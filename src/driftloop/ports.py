@@ -141,6 +141,11 @@ class Deployment:
         return bool(self.shadow) and self.config == self.shadow
 
     @property
+    def has_shadow(self) -> bool:
+        """True if the endpoint has a shadow, or is just being told of it or of its end."""
+        return bool(self.shadow) and not (self.is_shadow and self.phase == "prepared")
+
+    @property
     def ends_a_shadow(self) -> bool:
         """True if the version serves, and is to serve without the rejected one as its shadow."""
         return bool(self.shadow and self.instead_of)
@@ -410,7 +415,7 @@ class ServingPlan:
     @property
     def config(self) -> str:
         """Name of the endpoint configuration."""
-        return shadow_config(self.name) if self.shadow_of else self.name
+        return shadow_config(self.name, self.shadow_of) if self.shadow_of else self.name
 
 
 @dataclass(frozen=True)
@@ -570,6 +575,6 @@ class Hosting(Protocol):
         """Put a model card into a version; whoever does that has changed it last. Raises NotFoundError."""
         ...
 
-    def retire(self, name: str) -> None:
-        """Delete an endpoint configuration and its SageMaker model if they exist."""
+    def retire(self, name: str, *, keep_model: bool = False) -> None:
+        """Delete an endpoint configuration and the SageMaker model of the same name, if they exist."""
         ...

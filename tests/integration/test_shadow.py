@@ -49,7 +49,7 @@ def test_a_sound_version_serves_after_its_time(metro: Kit) -> None:
     counted = metro.metric(METRO, "RowsCounted")
     approved(metro, METRO, "a copy")
     _pass(metro, minutes=5)
-    assert metro.endpoint(METRO) == ("InService", shadow_config(NAMES.version(2)))
+    assert metro.endpoint(METRO) == ("InService", shadow_config(NAMES.version(2), NAMES.version(1)))
     _ask(metro, 2)
     _pass(metro, hours=1, minutes=10)
     assert _report(metro, 2)["over"] is False
@@ -75,10 +75,15 @@ def test_a_sound_version_serves_after_its_time(metro: Kit) -> None:
 )
 def test_a_bad_version_goes_before_anybody_has_heard_it(metro: Kit, number: int, kind: str, why: str) -> None:
     gate = f"evaluations/{METRO}/by-hand/evaluation.json"
-    metro.put(gate, json.dumps({"difference": 0.01}).encode(), "artifacts")
+    champion = metro.ledger.champion(METRO)
+    assert champion
+    serving = metro.client("sagemaker").describe_model_package(ModelPackageName=champion.package_arn)
+    archive = serving["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+    evaluation = {"difference": 0.01, "champion": {"model_data_url": archive}}
+    metro.put(gate, json.dumps(evaluation).encode(), "artifacts")
     package = approved(metro, METRO, kind, evaluation_uri=f"s3://{metro.bucket('artifacts')}/{gate}")
     _pass(metro, minutes=5)
-    assert metro.endpoint(METRO) == ("InService", shadow_config(NAMES.version(number)))
+    assert metro.endpoint(METRO) == ("InService", shadow_config(NAMES.version(number), NAMES.version(2)))
     _ask(metro, number)
     for _ in range(3):
         _pass(metro, hours=1)
@@ -88,9 +93,7 @@ def test_a_bad_version_goes_before_anybody_has_heard_it(metro: Kit, number: int,
     assert described["ModelApprovalStatus"] == "Rejected"
     assert why in described["ApprovalDescription"]
     assert _report(metro, number)["reason"] == described["ApprovalDescription"]
-    champion = metro.ledger.champion(METRO)
-    assert champion
-    assert champion.version == 2
+    assert metro.ledger.champion(METRO) == champion
     configs = metro.client("sagemaker").list_endpoint_configs(NameContains=NAMES.base)["EndpointConfigs"]
     assert {config["EndpointConfigName"] for config in configs} == {NAMES.version(1), NAMES.version(2)}
     _ask(metro, number + 10)

@@ -174,12 +174,12 @@ class SageMakerHosting:
             if not is_missing(error):
                 raise
 
-    def retire(self, name: str) -> None:
-        """Delete an endpoint configuration and its SageMaker model if they exist."""
-        for call, key in (
-            (self._sagemaker.delete_endpoint_config, "EndpointConfigName"),
-            (self._sagemaker.delete_model, "ModelName"),
-        ):
+    def retire(self, name: str, *, keep_model: bool = False) -> None:
+        """Delete an endpoint configuration and the SageMaker model of the same name, if they exist."""
+        calls = [(self._sagemaker.delete_endpoint_config, "EndpointConfigName")]
+        if not keep_model:
+            calls.append((self._sagemaker.delete_model, "ModelName"))
+        for call, key in calls:
             try:
                 call(**{key: name})
             except ClientError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from driftloop.aws.hosting import is_missing
+from driftloop.names import CONFIG_ENDING
 
 
 class EndpointRemoval:
@@ -30,7 +31,7 @@ class EndpointRemoval:
             # SageMaker can only search by "contains", and other models of the kit may contain this one's name: those
             # of models `a` and `a_v2` begin with `driftloop-a-v`, and only a number may follow for `a`.
             for found in self._names(operation, name, NameContains=f"{base}-v"):
-                if re.fullmatch(rf"{re.escape(base)}-v\d+", found) and self._delete(kind, **{name: found}):
+                if re.fullmatch(rf"{re.escape(base)}{CONFIG_ENDING}", found) and self._delete(kind, **{name: found}):
                     removed.append(f"{kind} {found}")
         removed.extend(self._remove_packages(base))
         return removed

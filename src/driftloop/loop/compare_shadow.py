@@ -32,6 +32,8 @@ from driftloop.promotion.shadow import Comparison, Limits, Pairs, Verdict
 
 MAX_ROWS = 20_000
 """Rows of the shadow that are compared, from all hours alike."""
+_SEARCHED = 5
+"""How many times as many rows of the version that serves are looked through for them."""
 _HOUR = timedelta(hours=1)
 
 
@@ -88,40 +90,53 @@ class Comparer:
         hours = list(_hours(start, end))
         pairs = Pairs()
         for hour in hours:
-            self._add(pairs, model, hour, -(-MAX_ROWS // len(hours)))
-        return Comparison(served, shadow, pairs, self._expected(package))
+            self._add(pairs, model, hour, start, -(-MAX_ROWS // len(hours)))
+        return Comparison(served, shadow, pairs, self._expected(model.name, package))
 
-    def _add(self, pairs: Pairs, model: Model, hour: datetime, rows: int) -> None:
+    def _add(self, pairs: Pairs, model: Model, hour: datetime, start: datetime, rows: int) -> None:
         shadow: dict[str, float] = {}
-        for ids, scores in self._answers(model, SHADOW, hour):
-            shadow |= zip(ids, scores, strict=True)
+        for ids, scores in self._answers(model, SHADOW, hour, start):
+            for id_, score in zip(ids, scores, strict=True):
+                shadow.setdefault(id_, score)
             if len(shadow) >= rows:
                 break
-        for ids, scores in self._answers(model, VARIANT, hour) if shadow else ():
+        read = 0
+        for ids, scores in self._answers(model, VARIANT, hour, start) if shadow else ():
+            read += len(ids)
             # An id that is asked twice is compared once.
             found = [(score, shadow.pop(id_)) for id_, score in zip(ids, scores, strict=True) if id_ in shadow]
             if found:
                 both = np.array(found)
                 pairs.add(both[:, 0], both[:, 1])
-            if not shadow:
+            # Both were asked at the same time: partners that do not come soon were not captured.
+            if not shadow or read > _SEARCHED * rows:
                 break
 
-    def _answers(self, model: Model, variant: str, hour: datetime) -> Iterator[tuple[list[str], list[float]]]:
+    def _answers(
+        self, model: Model, variant: str, hour: datetime, start: datetime
+    ) -> Iterator[tuple[list[str], list[float]]]:
         """Ids and probabilities of captured rows, part by part."""
         schema = model.schema
         prefix = f"capture/{model.resources.endpoint}/{variant}/{hour:%Y/%m/%d/%H}/"
         for key in self.objects.keys(self.live_bucket, prefix):
+            if hour < start and key.removeprefix(prefix) < f"{start:%M-%S}":
+                continue  # of another shadow, earlier in this hour: names begin with minute and second
             yield from _read(schema, self.objects, self.live_bucket, key)
 
-    def _expected(self, package: Package) -> float | None:
-        """How much both versions differed on the gate's holdout."""
+    def _expected(self, model: str, package: Package) -> float | None:
+        """How much both versions differed on the gate's holdout; None if another one was the champion then."""
+        champion = self.ledger.champion(model)
         bucket, _, key = package.properties.get("evaluation_uri", "").removeprefix("s3://").partition("/")
+        if champion is None or not key:
+            return None
         try:
-            evaluation = json.loads(self.objects.read(bucket, key)) if key else {}
+            evaluation = json.loads(self.objects.read(bucket, key))
+            served = self.hosting.package(champion.package_arn).model_data_url
         except NotFoundError:
             return None
+        judged = (evaluation.get("champion") or {}).get("model_data_url")
         difference: float | None = evaluation.get("difference")
-        return difference
+        return difference if judged == served else None
 
 
 def _read(schema: Schema, objects: Objects, bucket: str, key: str) -> Iterator[tuple[list[str], list[float]]]:

@@ -123,6 +123,8 @@ class Confirmer:
                 champion.version, champion.package_arn, champion.baseline_uri, champion.config, "", self.clock.now(),
                 "prepared", state.modified, deployment.package_arn, shadow=deployment.shadow,
             )  # fmt: skip
+        elif deployment.is_shadow:
+            self.hosting.retire(deployment.shadow)
         if self.ledger.set_deployment(model, ended, deployment):
             self.announcer.rolled_back(model, deployment.version, deployment.package_arn, reason)
         return f"version {deployment.version} rolled back: {reason}"

@@ -105,7 +105,8 @@ class Deployer:
         if running and running.package_arn == package.arn and running.phase not in ("prepared", "compared"):
             # Before anything is held against the approval: it has counted, whoever changed the version since.
             return f"version {package.version} is {running.phase} already: nothing to do"
-        if objection := self._objection(model, package):
+        counted = running and running.package_arn == package.arn and running.has_shadow
+        if not counted and (objection := self._objection(model, package)):
             self.hosting.hold(package.arn, objection)
             self.announcer.asks_another(model.name, package.version, package.arn, objection)
             return objection
@@ -123,7 +124,7 @@ class Deployer:
         if running and mine and running.phase == "prepared" and _was_told(running, state):
             return self._told_before(model.name, running)
         ready = self._ready(model, package, state)
-        if running and mine and running.shadow and (running.phase == "compared" or not running.is_shadow):
+        if running and mine and running.has_shadow:
             return self._roll_out(model, package, running, ready, _Way(shadow=running.shadow))
         if ready and champion and model.spec["serving"]["rollout"].get("shadow"):
             return self._roll_out(model, package, running, ready, _Way(beside=champion.config))
@@ -174,6 +175,11 @@ class Deployer:
     def _back(self, model: Model, champion: Champion, running: Deployment | None, outcome: str) -> str:
         """The version that serves was rejected: the one before takes its place again."""
         if running and running.is_open and running.instead_of != champion.package_arn:
+            if running.phase in ("shadowing", "compared"):
+                # It may take days, and is compared with a version that nobody wants.
+                self.hosting.reject(
+                    running.package_arn, f"version {champion.version}, whose shadow it was, was rejected"
+                )
             raise RetryableError(f"version {running.version} is on its way; the way back from {champion.version} waits")
         if running and running.phase == "updating":
             return f"the endpoint has been told to go back to version {running.version}: nothing to do"
@@ -189,15 +195,25 @@ class Deployer:
 
     def _silenced(self, model_name: str, package_arn: str, running: Deployment, outcome: str) -> str:
         """A shadow is not wanted any more: the endpoint goes on without it."""
-        episode = self._episode(model_name, "" if running.instead_of else running.episode_id)
-        if episode and episode.status is Status.ROLLING_OUT:
-            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
         model, champion = self.models.get(model_name), self.ledger.champion(model_name)
         if running.phase == "updating" or champion is None:
             return "the endpoint has been told to go on without its shadow: nothing to do"
-        package, state = self.hosting.package(champion.package_arn), self.hosting.endpoint(model.resources.endpoint)
-        if running.instead_of and _was_told(running, state):
-            return self._told_before(model.name, running)
+        state = self.hosting.endpoint(model.resources.endpoint)
+        if running.phase == "prepared":
+            if not running.instead_of and self.clock.now() - running.started_at < _AT_WORK:
+                raise RetryableError(
+                    f"version {running.version} is being rolled out just now; its rejection has to wait"
+                )
+            if _was_told(running, state):
+                return self._told_before(model.name, running)
+        episode = self._episode(model_name, "" if running.instead_of else running.episode_id)
+        if episode and episode.status is Status.ROLLING_OUT:
+            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
+        # From the ledger: its configuration is there, whatever has become of its entry in the registry.
+        properties = {"baseline_uri": champion.baseline_uri}
+        package = Package(
+            champion.package_arn, model.resources.group, champion.version, "Approved", "", "", {}, properties
+        )
         way = _Way(instead_of=package_arn, shadow=running.shadow)
         self._roll_out(model, package, running, self._ready(model, package, state), way)
         return outcome
@@ -280,7 +296,8 @@ class Deployer:
             self.scaler.stop(endpoint)
         deployment = self._record(model, package, plan.config, running, state, way)
         try:
-            self.hosting.prepare(package, plan)
+            if not deployment.ends_a_shadow:
+                self.hosting.prepare(package, plan)
             self._begin(model.name, deployment.episode_id)
             if state is None:
                 self.hosting.create(endpoint, plan.config)
@@ -288,10 +305,11 @@ class Deployer:
                 # Where it is a shadow that comes or goes, the same version answers before and after.
                 self.hosting.update(endpoint, plan.config, _rollout(model, back=bool(way.instead_of or plan.shadow_of)))
         except QuotaError as error:
-            if running is None or not running.is_open:
+            if running is None or not running.is_open or running.phase == "compared":
                 self.announcer.waits(model.name, package.version, str(error))
-            # The model file may ask for less by the next delivery, and a configuration cannot be changed.
-            self.hosting.retire(plan.config)
+            if not deployment.ends_a_shadow:
+                # The model file may ask for less by the next delivery, and a configuration cannot be changed.
+                self.hosting.retire(plan.config, keep_model=deployment.has_shadow)
             raise
         # Only now may an InService endpoint on another configuration be taken for a rollback.
         self.ledger.set_deployment(model.name, replace(deployment, phase="updating"), deployment)
@@ -406,9 +424,10 @@ def version_before(hosting: Hosting, champion: Champion) -> tuple[Package | None
 
 def _is_shadow(running: Deployment, package_arn: str) -> bool:
     """True if a version is a shadow, or is on its way out of being one."""
-    if running.package_arn == package_arn:
-        return running.phase in ("shadowing", "compared")
-    return running.ends_a_shadow and running.is_open and running.instead_of == package_arn
+    if running.ends_a_shadow:
+        return running.is_open and running.instead_of == package_arn
+    told = running.phase in ("shadowing", "compared") or (running.phase == "prepared" and running.has_shadow)
+    return told and running.package_arn == package_arn
 
 
 def _was_told(running: Deployment, state: EndpointState | None) -> bool:

@@ -7,7 +7,7 @@ under way, not with history.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -41,6 +41,8 @@ CARDS_FOR = timedelta(hours=3)
 APPROVALS_A_PASS = 50
 """Models whose serving version is looked up in the registry in one pass: SageMaker throttles more. The others follow in the
 next passes, in turn."""
+UNCOMPARED = timedelta(hours=3)
+"""How long after its time a shadow may wait for its comparison, which is tried every hour."""
 CLOCKS = timedelta(minutes=5)
 """By how much the clocks of CloudWatch and of a function may differ."""
 
@@ -182,14 +184,25 @@ class Reconciler:
         try:
             package = self.confirmer.hosting.package(arn)
         except NotFoundError:
-            if deployment.ends_a_shadow or deployment.phase in ("shadowing", "compared"):
+            if deployment.has_shadow:
                 self.decisions.tell(arn, "Rejected")
                 return f"{arn}, a shadow, was deleted: said"
             return self.confirmer.abandoned(model.name, deployment)
-        if deployment.phase == "shadowing" and package.approval == "Approved":
+        if deployment.phase == "shadowing" and package.approval == "Approved" and not self._compared(model, deployment):
             return ""  # compare_shadow decides
         # Also that its approval was taken back, which leaves it pending.
         return self._tell(package)
+
+    def _compared(self, model: Model, deployment: Deployment) -> bool:
+        """True if a shadow is over that nobody could compare, or that the model file does not ask for any more.
+
+        It must not stay for ever; its rollout is guarded all the same.
+        """
+        over = deployment.started_at + timedelta(seconds=model.spec["serving"]["rollout"].get("shadow") or 0)
+        if self.starter.clock.now() < over + UNCOMPARED:
+            return False
+        compared = replace(deployment, phase="compared")
+        return self.starter.ledger.set_deployment(model.name, compared, deployment)
 
     def _tell(self, package: Package) -> str:
         """Deploying is left to the one function that may do it."""

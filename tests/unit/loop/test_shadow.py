@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from driftloop.loop import compare_shadow
 from driftloop.loop.compare_shadow import Comparer
 from driftloop.loop.reconcile import PATIENCE
 from driftloop.names import SHADOW, VARIANT
@@ -19,7 +20,7 @@ from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 
 V1, V2, V3 = (f"{ex.GROUP_ARN}/{number}" for number in (1, 2, 3))
-ALONE, BESIDE, SERVED = f"{ex.BASE}-v1", f"{ex.BASE}-v2-shadow", f"{ex.BASE}-v2"
+ALONE, BESIDE, SERVED = f"{ex.BASE}-v1", f"{ex.BASE}-v2-shadow-of-v1", f"{ex.BASE}-v2"
 UNWATCHED = RolloutPlan(100, 0, ())
 FAILS = Usage(100, 50, 0.1)
 
@@ -293,9 +294,117 @@ def test_no_room_for_a_shadow(world: Shadows, monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(QuotaError):
             world.deployer.decided(V3)
     assert world.notifier.subjects[-1] == f"[driftloop] {ex.NAME}: version 3 waits for a quota"
-    assert f"{ex.BASE}-v3-shadow" not in world.hosting.plans, "the model file may ask for less by then"
+    assert f"{ex.BASE}-v3-shadow-of-v1" not in world.hosting.plans, "the model file may ask for less by then"
     world.deployer.decided(V3)
-    assert world.told[-1] == f"{ex.BASE}-v3-shadow"
+    assert world.told[-1] == f"{ex.BASE}-v3-shadow-of-v1"
+
+
+def _second_stage(world: Shadows, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The rollout after the shadow is written down, and the endpoint is not told."""
+    world.clock.advance(hours=6)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.hosting, "update", fails)
+        with pytest.raises(type(error)):
+            world.compare()
+    assert (world.rollout.config, world.rollout.phase) == (SERVED, "prepared")
+
+
+@pytest.mark.parametrize("what", ["rejected", "taken back", "deleted"])
+def test_a_decision_between_the_shadow_and_its_rollout(
+    shadowing: Shadows, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    _second_stage(shadowing, monkeypatch, RuntimeError("killed"))
+    if what == "rejected":
+        with pytest.raises(RetryableError, match="rolled out just now"):
+            _reject(shadowing)
+    elif what == "taken back":
+        shadowing.hosting.hold(V2, "let me think")
+    else:
+        del shadowing.hosting._packages[V2]
+    shadowing.clock.advance(hours=1)
+    found: list[str] = []
+    replace(shadowing.reconciler, decisions=_Heard(shadowing, found)).reconcile()
+    assert set(found) == {V2}
+    shadowing.settle()
+    assert (shadowing.serving, shadowing.config, shadowing.rollout.phase) == (1, ALONE, "done")
+    assert _status(shadowing) is Status.ROLLED_BACK
+
+
+def test_no_room_after_the_shadow(shadowing: Shadows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the endpoint has must not be deleted, and people make room."""
+    kept: dict[str, bool] = {}
+    retire = shadowing.hosting.retire
+    monkeypatch.setattr(
+        shadowing.hosting, "retire", lambda name, keep_model=False: (kept.update({name: keep_model}), retire(name))
+    )
+    _second_stage(shadowing, monkeypatch, QuotaError("ml.m5.large: 2 of 2"))
+    assert kept == {SERVED: True}
+    assert shadowing.notifier.subjects[-1] == f"[driftloop] {ex.NAME}: version 2 waits for a quota"
+    shadowing.deployer.decided(V2)
+    shadowing.settle()
+    assert shadowing.serving == 2
+
+
+def test_no_room_for_the_way_out(shadowing: Shadows, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise QuotaError("ml.m5.large: 2 of 2")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shadowing.hosting, "update", full)
+        with pytest.raises(QuotaError):
+            _reject(shadowing)
+    assert ALONE in shadowing.hosting.plans, "it serves"
+    shadowing.deployer.decided(V2)
+    shadowing.settle()
+    assert shadowing.config == ALONE
+
+
+def test_what_serves_may_have_been_deleted_from_the_registry(shadowing: Shadows) -> None:
+    del shadowing.hosting._packages[V1]
+    _reject(shadowing)
+    shadowing.settle()
+    assert (shadowing.serving, shadowing.config) == (1, ALONE)
+
+
+def test_a_rejection_of_what_serves_does_not_wait_for_days(shadowing: Shadows) -> None:
+    """Version 2 serves and version 3 is its shadow."""
+    shadowing.clock.advance(hours=6)
+    shadowing.compare()
+    shadowing.settle()
+    shadowing.hosting.add(ex.package(3))
+    shadowing.deployer.decided(V3)
+    shadowing.settle()
+    with pytest.raises(RetryableError, match="the way back from 2 waits"):
+        _reject(shadowing, 2)
+    shadowing.deployer.decided(V3)
+    shadowing.settle()
+    shadowing.deployer.decided(V2)
+    shadowing.settle()
+    assert (shadowing.serving, shadowing.config) == (1, ALONE)
+
+
+def test_a_shadow_that_nobody_compares_does_not_stay(shadowing: Shadows) -> None:
+    _wait(shadowing, hours=8)
+    assert shadowing.told == [BESIDE]
+    _wait(shadowing, hours=1)
+    assert shadowing.told == [BESIDE, SERVED]
+    shadowing.settle()
+    assert shadowing.serving == 2
+
+
+def test_a_second_persons_approval_counts_to_the_end(shadowing: Shadows) -> None:
+    """Somebody writes into the version's model card while it is a shadow."""
+    shadowing.models.replace(
+        ex.model(serving={"rollout": {"shadow": "6h"}}, retraining={"on": ["drift"], "approval": "second_person"})
+    )
+    shadowing.hosting.add(replace(shadowing.hosting.package(V2), decided_by=""))
+    shadowing.clock.advance(hours=6)
+    shadowing.compare()
+    assert shadowing.told[-1] == SERVED
 
 
 def test_a_model_file_without_shadows_ends_those_that_are_under_way(shadowing: Shadows) -> None:
@@ -306,7 +415,7 @@ def test_a_model_file_without_shadows_ends_those_that_are_under_way(shadowing: S
 
 def test_both_are_compared_row_by_row(shadowing: Shadows) -> None:
     evaluation = f"evaluations/{ex.NAME}/2/evaluation.json"
-    shadowing.objects.write(ex.ARTIFACTS, evaluation, b'{"difference": 0.01}')
+    shadowing.objects.write(ex.ARTIFACTS, evaluation, _evaluated(1))
     package = shadowing.hosting.package(V2)
     properties = {**package.properties, "evaluation_uri": f"s3://{ex.ARTIFACTS}/{evaluation}"}
     shadowing.hosting.add(replace(package, properties=properties))
@@ -324,6 +433,58 @@ def test_both_are_compared_row_by_row(shadowing: Shadows) -> None:
     assert report["pairs"]["rows"] == 50
     assert report["pairs"]["mean_probability"]["shadow"] == pytest.approx(0.4)
     assert report["pairs"]["expected_difference"] == 0.01
+
+
+def _evaluated(champion: int) -> bytes:
+    """What the gate wrote about version 2 against another one."""
+    archive = ex.package(champion).model_data_url
+    return json.dumps({"difference": 0.01, "champion": {"model_data_url": archive}}).encode()
+
+
+def test_the_gate_has_to_have_compared_with_the_version_that_serves(shadowing: Shadows) -> None:
+    evaluation = f"evaluations/{ex.NAME}/2/evaluation.json"
+    shadowing.objects.write(ex.ARTIFACTS, evaluation, _evaluated(7))
+    package = shadowing.hosting.package(V2)
+    properties = {**package.properties, "evaluation_uri": f"s3://{ex.ARTIFACTS}/{evaluation}"}
+    shadowing.hosting.add(replace(package, properties=properties))
+    shadowing.clock.advance(hours=1)
+    shadowing.compare()
+    assert shadowing.report()["pairs"]["expected_difference"] is None
+
+
+def test_answers_of_an_earlier_shadow_are_not_its_own(shadowing: Shadows) -> None:
+    """It began at one o'clock and five minutes."""
+    begun = replace(shadowing.rollout, started_at=shadowing.rollout.started_at + timedelta(minutes=5))
+    assert shadowing.ledger.set_deployment(ex.NAME, begun, shadowing.rollout)
+    folder = f"capture/{ex.BASE}/{{}}/2026/03/03/01"
+    for variant, name, score in (
+        (VARIANT, "06-00-000-a", 0.2),
+        (SHADOW, "04-59-999-a", 0.9),
+        (SHADOW, "05-00-000-b", 0.2),
+    ):
+        columns = ex.traffic(30) | {"score": [score] * 30}
+        shadowing.objects.write(ex.LIVE, f"{folder.format(variant)}/{name}.jsonl", ex.capture(columns))  # type: ignore[arg-type]
+    shadowing.clock.advance(hours=1)
+    shadowing.compare()
+    assert (shadowing.report()["pairs"]["rows"], shadowing.report()["pairs"]["mean_difference"]) == (30, 0)
+
+
+def test_not_all_traffic_is_read_for_a_row_without_a_partner(
+    shadowing: Shadows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadowing.captured_as(SHADOW, [0.2] * 30)
+    other = ex.capture(ex.traffic(30, seed=5))
+    for number in range(20):
+        shadowing.objects.write(ex.LIVE, f"capture/{ex.BASE}/{VARIANT}/2026/03/03/01/{number:02}.jsonl", other)
+    monkeypatch.setattr(compare_shadow, "MAX_ROWS", 60)
+    read: list[str] = []
+    blocks = shadowing.objects.blocks
+    monkeypatch.setattr(
+        shadowing.objects, "blocks", lambda bucket, key, version=None: read.append(key) or blocks(bucket, key, version)
+    )
+    shadowing.clock.advance(hours=1)
+    shadowing.compare()
+    assert len(read) == 1 + 6, "the shadow's, and five times as many rows of the other"
 
 
 def test_an_id_that_is_asked_twice_is_compared_once(shadowing: Shadows) -> None:

@@ -105,7 +105,7 @@ class FakeHosting:
         package = self.package(package_arn)
         self._packages[package_arn] = replace(package, card=content, decided_by=FUNCTION)
 
-    def retire(self, name: str) -> None:
+    def retire(self, name: str, *, keep_model: bool = False) -> None:
         """Delete a configuration and its model if they exist."""
         self.plans.pop(name, None)
 

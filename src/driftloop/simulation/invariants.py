@@ -121,7 +121,7 @@ def _only_what_is_approved_serves(world: World) -> Iterator[str]:
     for moment, endpoint, config in world.cloud.rollouts:
         arn, last = _package(config), before.get(endpoint, "")
         before[endpoint] = config
-        if is_shadow_config(last) and version_of_config(last) != version_of_config(config):
+        if last and is_shadow_config(last) and version_of_config(last) != version_of_config(config):
             continue  # a shadow goes, and what serves is the same
         since = world.cloud.approved.get(arn)
         if since is None or since > moment:

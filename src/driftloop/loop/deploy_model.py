@@ -116,7 +116,7 @@ class Deployer:
     def _start(self, model: Model, package: Package, champion: Champion | None, running: Deployment | None) -> str:
         """Roll an approved version out, as a shadow first where the model file asks for it."""
         mine = running is not None and running.package_arn == package.arn
-        if running and not mine and running.is_open and running.phase != "prepared":
+        if running and not mine and running.is_open and (running.phase != "prepared" or running.has_shadow):
             raise RetryableError(
                 f"version {running.version} is still {running.phase}; version {package.version} has to wait"
             )

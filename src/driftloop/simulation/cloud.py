@@ -95,7 +95,7 @@ class SimulatedHosting(FakeHosting):
 
     def decide(self, arn: str, approval: str) -> None:
         """A person approves or rejects."""
-        self._packages[arn] = replace(self.package(arn), approval=approval)
+        self._packages[arn] = replace(self.package(arn), approval=approval, decided_by="somebody")
 
     def delete(self, arn: str) -> None:
         """A person deletes a version."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from driftloop.loop.reconcile import CLOCKS
-from driftloop.names import ModelNames, is_shadow_config, version_of_config
+from driftloop.names import CONFIG_ENDING, ModelNames, is_shadow_config, version_of_config
 from driftloop.ports import Model
 from driftloop.retraining.decision import ALARMS, LOOK_BACK, Policy
 from driftloop.retraining.episode import Episode, Trigger
@@ -117,12 +118,17 @@ def _key(body: str) -> str:
 
 def _only_what_is_approved_serves(world: World) -> Iterator[str]:
     """I4: an endpoint is told of versions only that somebody has approved and, but for the last minutes, still does."""
-    before: dict[str, str] = {}
+    alone: dict[str, str] = {}
+    shadowed: set[str] = set()
     for moment, endpoint, config in world.cloud.rollouts:
-        arn, last = _package(config), before.get(endpoint, "")
-        before[endpoint] = config
-        if last and is_shadow_config(last) and version_of_config(last) != version_of_config(config):
-            continue  # a shadow goes, and what serves is the same
+        arn, serving = _package(config), alone.get(endpoint, "")
+        if is_shadow_config(config):
+            shadowed.add(endpoint)
+        elif config == serving and endpoint in shadowed:
+            continue  # its shadow goes, and what serves is the same
+        elif (endpoint, config) not in world.cloud.rolled_back:
+            alone[endpoint] = config
+            shadowed.discard(endpoint)
         since = world.cloud.approved.get(arn)
         if since is None or since > moment:
             yield f"{endpoint} was told at {moment:%m-%d %H:%M} to serve {config}, which nobody had approved"
@@ -205,7 +211,7 @@ def _the_way_back_is_kept(world: World) -> Iterator[str]:
 
 def _package(config: str) -> str:
     """ARN of the version that a configuration serves."""
-    return f"{ACCOUNT}:model-package/{config.rpartition('-v')[0]}/{version_of_config(config)}"
+    return f"{ACCOUNT}:model-package/{re.sub(CONFIG_ENDING, '', config)}/{version_of_config(config)}"
 
 
 def _was_rejected(world: World, config: str, by: datetime) -> bool:

@@ -505,3 +505,17 @@ def test_captures_of_a_shadow_are_no_traffic(shadowing: Shadows) -> None:
     assert not batch.counted
     assert not shadowing.objects.keys(ex.LIVE, "shards/")
     assert not shadowing.objects.keys(ex.LIVE, "rows/")
+
+
+def test_the_next_version_waits_until_the_shadow_before_it_has_gone(shadowing: Shadows) -> None:
+    """Otherwise its own rollout would begin on a configuration with that shadow, and go back to it."""
+    shadowing.clock.advance(hours=6)
+    shadowing.compare()
+    shadowing.settle(failure="an alarm rang")
+    shadowing.hosting.add(ex.package(3))
+    with pytest.raises(RetryableError, match="version 1 is still prepared; version 3 has to wait"):
+        shadowing.deployer.decided(V3)
+    shadowing.deployer.decided(V2)
+    shadowing.settle()
+    shadowing.deployer.decided(V3)
+    assert shadowing.told[-2:] == [ALONE, f"{ex.BASE}-v3-shadow-of-v1"]

@@ -25,7 +25,7 @@ BY_RULE = {
 BY_STATUS = {
     Status.REQUESTED: "Nothing: the pipeline is being started. If it stays so, reconcile starts it within the hour.",
     Status.APPROVED: "Nothing: the version is about to be rolled out, as soon as no other rollout runs.",
-    Status.ROLLING_OUT: "Nothing: the endpoint is watched while traffic moves.",
+    Status.ROLLING_OUT: "Nothing: it is watched while traffic moves; driftloop shadow tells of one that is a shadow first.",
     Status.PROMOTED: "Nothing: the version came to serve.",
     **{status: text for status, text in NEXT.items() if status not in NEVER_RAN},
 }

@@ -103,10 +103,12 @@ def _find(found: list[DataSet], digits: str) -> DataSet:
             f"{digits!r} is too short: write {_SHORTEST} or more digits of a hash or an execution"
         )
     chosen = [one for one in found if one.hash.startswith(digits) or one.execution.startswith(digits)]
-    if len(chosen) == 1:
+    # Runs that were asked for again on the same rows have made the same data set.
+    if len(chosen) == 1 or (chosen and len({one.hash or one.execution for one in chosen}) == 1):
         return chosen[0]
     if chosen:
-        raise click.ClickException(f"{digits} is the start of {', '.join(one.hash or one.execution for one in chosen)}")
+        meant = ", ".join(f"{one.hash[:12]} ({one.execution})" if one.hash else one.execution for one in chosen)
+        raise click.ClickException(f"{digits} is the start of {meant}")
     ids = [text for one in found for text in (one.hash, one.execution)]
     close = difflib.get_close_matches(digits, [text[: len(digits)] for text in ids], n=1, cutoff=0.0)
     full = next(text for text in ids if text.startswith(close[0]))

@@ -27,7 +27,7 @@ def rollback(model: str, reason: str, as_json: bool) -> None:
     champion = cloud.ledger.champion(model)
     if champion is None:
         raise click.ClickException(f"no version of {model} serves")
-    before = _before(hosting, model, champion)
+    before = _before(cloud, hosting, model, champion)
     hosting.reject(champion.package_arn, f"{reason} ({caller(cloud)})")
     found = {
         "model": model, "from": champion.version, "to": before.version, "rejected": champion.package_arn, "reason": reason,
@@ -39,10 +39,13 @@ def rollback(model: str, reason: str, as_json: bool) -> None:
     click.echo("people are told when it serves, or why it does not", err=True)
 
 
-def _before(hosting: SageMakerHosting, model: str, champion: Champion) -> Champion:
+def _before(cloud: Cloud, hosting: SageMakerHosting, model: str, champion: Champion) -> Champion:
     """The version to go back to. Raises ClickException if there is none that may serve."""
     if champion.previous is None:
-        raise click.ClickException(f"no version of {model} served before version {champion.version}")
+        running = cloud.ledger.deployment(model)
+        beside = running and running.phase in ("shadowing", "compared")
+        hint = f"; version {running.version} is its shadow: reject that one to end it" if running and beside else ""
+        raise click.ClickException(f"no version of {model} served before version {champion.version}{hint}")
     number = champion.previous.version
     try:
         approval = hosting.package(champion.previous.package_arn).approval

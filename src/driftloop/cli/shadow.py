@@ -15,7 +15,7 @@ from driftloop.names import shadow_report
 from driftloop.ports import NotFoundError
 
 _BLOCK = "\N{FULL BLOCK}"
-_BAR = 30
+_BAR = 15
 """Characters of the longest bar."""
 
 
@@ -47,15 +47,16 @@ def _latest(cloud: Cloud, bucket: str, model: str) -> int:
     numbers = [key.removeprefix(prefix).removesuffix(".json") for key in cloud.objects.keys(bucket, prefix)]
     if not numbers:
         raise click.ClickException(
-            f"no version of {model} was compared as a shadow; serving.rollout.shadow in the model file has the next ones be it"
+            f"no version of {model} was compared as a shadow; serving.rollout.shadow in the model file (mode realtime) asks for it"
         )
     return max(int(number) for number in numbers)
 
 
 def _told(report: dict[str, Any]) -> list[Any]:
-    so_far = "" if report["over"] else " so far"
+    verdict = {"serve": "may serve", "reject": "is rejected"}[report["verdict"]]
+    verdict = verdict if report["over"] else f"{verdict} if nothing changes"
     head = f"{report['model']} version {report['version']} as a shadow, {report['start']} to {report['end']}"
-    parts: list[Any] = [head, Text(f"{report['verdict']}{so_far}: {report['reason']}"), "", _usage(report)]
+    parts: list[Any] = [head, Text(f"it {verdict}: {report['reason']}"), "", _usage(report)]
     return [*parts, "", _histogram(report["pairs"])] if report["pairs"]["rows"] else parts
 
 

@@ -165,8 +165,9 @@ def _model(cloud: Cloud, name: str | None) -> Model:
         return cloud.model(name)
     deployed, _ = cloud.models.all()
     if len(deployed) != 1:
-        there = ", ".join(model.name for model in deployed) or "none"
-        raise click.ClickException(f"say which --model: {there}")
+        if not deployed:
+            raise click.ClickException(f"no model is deployed to {cloud.place}; deploy the stacks first")
+        raise click.ClickException(f"say which --model: {', '.join(model.name for model in deployed)}")
     return deployed[0]
 
 

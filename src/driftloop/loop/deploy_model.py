@@ -298,7 +298,7 @@ class Deployer:
         try:
             if not deployment.ends_a_shadow:
                 self.hosting.prepare(package, plan)
-            self._begin(model.name, deployment.episode_id)
+            self._begin(model.name, deployment)
             if state is None:
                 self.hosting.create(endpoint, plan.config)
             else:
@@ -338,7 +338,8 @@ class Deployer:
             episode = self._waiting(model, package.properties.get("episode_id", ""))
             if episode is None or episode.status is Status.APPROVED:
                 return
-            moved = replace(episode.moved(Status.APPROVED, self.clock.now()), model_package_arn=package.arn)
+            approved = episode.moved(Status.APPROVED, self.clock.now(), f"version {package.version} was approved")
+            moved = replace(approved, model_package_arn=package.arn)
             if self.announcer.move(self.ledger, moved, episode.status):
                 return
         raise RetryableError(f"episode {moved.id} moves on and on; the next delivery will see it")
@@ -372,10 +373,12 @@ class Deployer:
         """None for a version without an episode: of a run by hand."""
         return self.ledger.episode(model, episode_id) if episode_id else None
 
-    def _begin(self, model: str, episode_id: str) -> None:
-        episode = self._episode(model, episode_id)
+    def _begin(self, model: str, deployment: Deployment) -> None:
+        episode = self._episode(model, deployment.episode_id)
         if episode and episode.status is Status.APPROVED:
-            self._move(episode.moved(Status.ROLLING_OUT, self.clock.now()), Status.APPROVED)
+            how = "becomes the shadow of the one that serves" if deployment.is_shadow else "is being rolled out"
+            outcome = f"version {deployment.version} {how}"
+            self._move(episode.moved(Status.ROLLING_OUT, self.clock.now(), outcome), Status.APPROVED)
 
     def _move(self, moved: Episode, expected: Status) -> None:
         if not self.announcer.move(self.ledger, moved, expected):

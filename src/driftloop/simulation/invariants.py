@@ -203,7 +203,7 @@ def _the_way_back_is_kept(world: World) -> Iterator[str]:
             undone = (
                 (ModelNames(name).base, before) in world.cloud.rolled_back
                 or _was_rejected(world, before, moment)
-                or (is_shadow_config(before) and _package(before) in world.cloud.hosting.rejected)
+                or _package(before) in world.cloud.hosting.rejected
             )
             if version_of_config(after) < version_of_config(before) and not undone:
                 yield f"{name}: the endpoint was told of {after} after {before}"

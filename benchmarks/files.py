@@ -29,12 +29,12 @@ from benchmarks.detection.generated import ROWS, WORLDS, generate
 from benchmarks.results import publish
 from driftloop.aws.hosting import is_missing
 from driftloop.aws.ledger import DynamoLedger
-from driftloop.aws.objects import S3Objects, parse_uri
+from driftloop.aws.objects import S3Objects
 from driftloop.data.capture import decode_capture
 from driftloop.data.rows import texts
 from driftloop.data.schema import Schema
 from driftloop.loop.batch_files import BatchFiles
-from driftloop.names import VARIANT, ModelNames
+from driftloop.names import VARIANT, ModelNames, parse_uri
 from driftloop.ports import Champion, Resources
 from driftloop.spec import load_model
 from driftloop.spec.model import ModelSpec

@@ -17,13 +17,13 @@ from typing import Any
 import boto3
 
 from driftloop.aws.captures import S3Captures
-from driftloop.aws.objects import S3Objects, parse_uri
+from driftloop.aws.objects import S3Objects
 from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Schema
 from driftloop.loop import backfill
 from driftloop.loop.sources import Source
 from driftloop.monitoring.baseline import Baseline
-from driftloop.names import ModelNames
+from driftloop.names import ModelNames, parse_uri
 from driftloop.ports import NotFoundError
 from pipelines.steps.partitions import Counted, Shards, Table
 from pipelines.steps.region import region

@@ -147,3 +147,11 @@ LEDGER_TABLE = f"{PREFIX}-ledger"
 def bucket(kind: str, account: str, region: str) -> str:
     """Name of the ``live``, ``curated`` or ``artifacts`` bucket: global, so account and region are part of it."""
     return f"{PREFIX}-{kind}-{account}-{region}"
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """``s3://bucket/key`` as bucket and key. Raises ValueError for anything else."""
+    bucket, slash, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not slash or not key:
+        raise ValueError(f"{uri!r} is not an S3 object")
+    return bucket, key

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from driftloop.aws.objects import S3Objects, parse_uri
+from driftloop.aws.objects import S3Objects
+from driftloop.names import parse_uri
 from driftloop.ports import NotFoundError, Objects
 from driftloop.simulation.fakes import FakeObjects
 from tests.contract.conftest import EVERYWHERE

@@ -11,10 +11,9 @@ from urllib.parse import unquote_plus
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
-from driftloop.aws.objects import parse_uri
 from driftloop.loop.capture_answers import Answered
 from driftloop.loop.sources import Source
-from driftloop.names import model_of_endpoint
+from driftloop.names import model_of_endpoint, parse_uri
 from driftloop.ports import RaisedAlarm, TerminalError
 from driftloop.retraining.decision import ALARMS
 from driftloop.retraining.episode import Request, Trigger, alarm_cause

@@ -80,11 +80,3 @@ def _gone(bucket: str, key: str) -> Iterator[None]:
         if error.response["Error"]["Code"] in _GONE:
             raise NotFoundError(f"s3://{bucket}/{key} does not exist") from error
         raise
-
-
-def parse_uri(uri: str) -> tuple[str, str]:
-    """``s3://bucket/key`` as bucket and key. Raises ValueError for anything else."""
-    bucket, slash, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not slash or not key:
-        raise ValueError(f"{uri!r} is not an S3 object")
-    return bucket, key

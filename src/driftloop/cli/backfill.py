@@ -13,13 +13,12 @@ import click
 
 from driftloop.aws.backfill import QUEUE, BackfillQueue
 from driftloop.aws.captures import S3Captures
-from driftloop.aws.objects import parse_uri
 from driftloop.aws.pipelines import SageMakerPipelines
 from driftloop.cli.cloud import Cloud
 from driftloop.loop import backfill as work
 from driftloop.loop.backfill import Plan, Rebuilt
 from driftloop.loop.baselines import load_baseline
-from driftloop.names import ModelNames
+from driftloop.names import ModelNames, parse_uri
 from driftloop.ports import DriftloopError
 from driftloop.spec.sizes import write_size
 

@@ -12,10 +12,10 @@ import click
 from botocore.exceptions import ClientError
 
 from driftloop.aws.hosting import SageMakerHosting, is_missing
-from driftloop.aws.objects import parse_uri
 from driftloop.cli.cloud import Cloud
 from driftloop.cli.words import plain
 from driftloop.data.manifests import HASH, MANIFEST, content_hash
+from driftloop.names import parse_uri
 from driftloop.ports import NotFoundError, Package
 from driftloop.retraining.episode import Episode
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from driftloop.aws.hosting import SageMakerHosting
-from driftloop.aws.objects import parse_uri
 from driftloop.cli.cloud import Cloud
 from driftloop.cli.lineage import DataSet, data_set, if_there
 from driftloop.cli.words import stamp
 from driftloop.data.archives import read_members
 from driftloop.data.manifests import MANIFEST
+from driftloop.names import parse_uri
 from driftloop.ports import Model, NotFoundError, Package
 from driftloop.retraining.episode import Episode
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from driftloop.monitoring.baseline import Baseline
+from driftloop.names import parse_uri
 from driftloop.ports import Ledger, Objects, RetryableError, TerminalError
 
 
@@ -28,8 +27,7 @@ def load_baseline(objects: Objects, uri: str) -> Baseline:
     if uri not in _CACHE:
         if len(_CACHE) >= _CACHED:
             _CACHE.clear()
-        parts = urlsplit(uri)
-        text = objects.read(parts.netloc, parts.path.lstrip("/"))
+        text = objects.read(*parse_uri(uri))
         try:
             _CACHE[uri] = Baseline.from_json(text)
         except ValueError as error:

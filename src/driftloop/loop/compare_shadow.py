@@ -14,7 +14,7 @@ from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Schema
 from driftloop.data.windows import iso
 from driftloop.monitoring.statistics import Floats
-from driftloop.names import SHADOW, VARIANT, shadow_report
+from driftloop.names import SHADOW, VARIANT, parse_uri, shadow_report
 from driftloop.ports import (
     Clock,
     Decisions,
@@ -126,11 +126,11 @@ class Comparer:
     def _expected(self, model: str, package: Package) -> float | None:
         """How much both versions differed on the gate's holdout; None if another one was the champion then."""
         champion = self.ledger.champion(model)
-        bucket, _, key = package.properties.get("evaluation_uri", "").removeprefix("s3://").partition("/")
-        if champion is None or not key:
+        uri = package.properties.get("evaluation_uri", "")
+        if champion is None or not uri.startswith("s3://"):
             return None
         try:
-            evaluation = json.loads(self.objects.read(bucket, key))
+            evaluation = json.loads(self.objects.read(*parse_uri(uri)))
             served = self.hosting.package(champion.package_arn).model_data_url
         except NotFoundError:
             return None

@@ -124,11 +124,12 @@ class Deployer:
         if running and mine and running.phase == "prepared" and _was_told(running, state):
             return self._told_before(model.name, running)
         ready = self._ready(model, package, state)
+        way = _Way()
         if running and mine and running.has_shadow:
-            return self._roll_out(model, package, running, ready, _Way(shadow=running.shadow))
-        if ready and champion and model.spec["serving"]["rollout"].get("shadow"):
-            return self._roll_out(model, package, running, ready, _Way(beside=champion.config))
-        return self._roll_out(model, package, running, ready)
+            way = _Way(shadow=running.shadow)
+        elif ready and champion and model.spec["serving"]["rollout"].get("shadow"):
+            way = _Way(beside=champion.config)
+        return self._roll_out(model, package, running, ready, way)
 
     def rang(self, alarm: RaisedAlarm) -> str:
         """Take a version back that misbehaves while it bakes, where SageMaker does not; says what was done.
@@ -206,9 +207,7 @@ class Deployer:
                 )
             if _was_told(running, state):
                 return self._told_before(model.name, running)
-        episode = self._episode(model_name, "" if running.instead_of else running.episode_id)
-        if episode and episode.status is Status.ROLLING_OUT:
-            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
+        self._rolled_back(model_name, running.episode_id, outcome)
         # From the ledger: its configuration is there, whatever has become of its entry in the registry.
         properties = {"baseline_uri": champion.baseline_uri}
         package = Package(
@@ -242,9 +241,7 @@ class Deployer:
             return self._told_before(model, running)
         if not self.ledger.set_deployment(model, replace(running, phase="rolled_back"), running):
             raise RetryableError(f"the rollout of version {running.version} moved just now")
-        episode = self._episode(model, running.episode_id)
-        if episode and episode.status is Status.ROLLING_OUT:
-            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
+        self._rolled_back(model, running.episode_id, outcome)
         return outcome
 
     def _overtaken(self, model: str, package: Package, champion: int) -> None:
@@ -286,9 +283,8 @@ class Deployer:
         package: Package,
         running: Deployment | None,
         state: EndpointState | None,
-        way: _Way | None = None,
+        way: _Way,
     ) -> str:
-        way = way or _Way()
         endpoint = model.resources.endpoint
         plan = self._serving(model, ModelNames(model.name).version(package.version), way.beside)
         if running and running.scaling:
@@ -379,6 +375,12 @@ class Deployer:
             how = "becomes the shadow of the one that serves" if deployment.is_shadow else "is being rolled out"
             outcome = f"version {deployment.version} {how}"
             self._move(episode.moved(Status.ROLLING_OUT, self.clock.now(), outcome), Status.APPROVED)
+
+    def _rolled_back(self, model: str, episode_id: str, outcome: str) -> None:
+        """End an episode whose rollout came to nothing, if that has not been done."""
+        episode = self._episode(model, episode_id)
+        if episode and episode.status is Status.ROLLING_OUT:
+            self._move(episode.moved(Status.ROLLED_BACK, self.clock.now(), outcome), episode.status)
 
     def _move(self, moved: Episode, expected: Status) -> None:
         if not self.announcer.move(self.ledger, moved, expected):

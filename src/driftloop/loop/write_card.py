@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from driftloop.data.archives import ArchiveError, read_members
-from driftloop.names import model_of_endpoint
+from driftloop.names import model_of_endpoint, parse_uri
 from driftloop.ports import Hosting, Ledger, Models, NotFoundError, Objects, Package, Pipelines, TerminalError
 from driftloop.promotion.card import Facts, is_written, model_card, write
 
@@ -78,20 +77,15 @@ class CardWriter:
 
     def _evaluation(self, uri: str) -> Mapping[str, Any]:
         try:
-            found: Mapping[str, Any] = json.loads(self.objects.read(*_place(uri))) if uri else {}
+            found: Mapping[str, Any] = json.loads(self.objects.read(*parse_uri(uri))) if uri else {}
         except NotFoundError:
             return {}  # deleted since
         return found
 
     def _archive(self, uri: str) -> dict[str, Any]:
         try:
-            blocks = self.objects.blocks(*_place(uri))
+            blocks = self.objects.blocks(*parse_uri(uri))
             members = read_members(blocks, (_RECORD, _SPEC), _LOOKED_INTO)
             return {name: json.loads(content) for name, content in members.items()}
         except (NotFoundError, ArchiveError, ValueError):
             return {}  # deleted since, or not made by this pipeline
-
-
-def _place(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.lstrip("/")

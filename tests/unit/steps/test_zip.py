@@ -145,10 +145,12 @@ def test_what_is_registered_has_learned_from_the_holdout_too(executed):
 def test_evaluation_follows_the_contract(executed):
     evaluation = executed.evaluation
     assert set(evaluation) == {
-        "metric", "rows", "challenger", "champion", "baseline_rate_log_loss", "slices", "gate", "holdout", "approval"
+        "metric", "rows", "challenger", "champion", "baseline_rate_log_loss", "slices", "gate", "holdout", "approval",
+        "difference"
     }  # fmt: skip
     assert set(evaluation["gate"]) == {"decision", "reason", "advantage", "lower_bound", "margin"}
     assert evaluation["champion"] is None
+    assert evaluation["difference"] is None
     assert set(evaluation["challenger"]) == {"log_loss", "auc", "calibration_error", "latency_s", "bytes"}
     assert evaluation["rows"] == HOLDOUT_DAYS * PER_DAY
     assert evaluation["gate"]["decision"] == "promote"

@@ -156,7 +156,9 @@ FUNCTIONS = (
         # Two at a time keep up with thousands of objects a minute, in batches that grow with the traffic.
         work=Work("capture", batch_size=100, batching_seconds=300, concurrency=2),
         grants=(
-            _read(LIVE, "capture"),
+            # Shards of the day before a rollout are what its predictions are compared with.
+            _read(LIVE, "capture", "shards"),
+            _list(LIVE, "shards"),
             _write(LIVE, "shards", "rows", "quarantine"),
             _BASELINES,
             _ledger("GetItem"),
@@ -247,6 +249,9 @@ FUNCTIONS = (
         # An approval waits here while another rollout bakes: six minutes a delivery, so twelve hours in all.
         work=Work("deployment", deliveries=120),
         grants=(
+            # Without the list an evaluation that was deleted looks like one that may not be read.
+            _BASELINES,
+            _list(ARTIFACTS, "evaluations"),
             _ledger("GetItem", "PutItem", "DeleteItem"),
             # A version on a serverless endpoint is taken back by the kit if it misbehaves.
             _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
@@ -286,9 +291,6 @@ FUNCTIONS = (
             _read(LIVE, "capture"),
             _list(LIVE, "capture"),
             _write(LIVE, "shadows"),
-            _BASELINES,
-            # Without it an evaluation that was deleted looks like one that may not be read.
-            _list(ARTIFACTS, "evaluations"),
             _ledger("GetItem", "PutItem"),
             _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
             Grant(["cloudwatch:GetMetricData"], ["*"], "CloudWatch's metrics are no resources"),

@@ -75,7 +75,7 @@ def _clear() -> None:
     caches = (
         ("baselines", "_CACHE"),
         ("detect_drift", "_LABELLED"),
-        ("detect_drift", "_SHARDS"),
+        ("shards", "_SHARDS"),
         ("join_labels", "_ROWS"),
         ("join_labels", "_KNOWN"),
     )

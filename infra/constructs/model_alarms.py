@@ -46,6 +46,17 @@ class ModelAlarms(Construct):
             datapoints=2,
             of=3 if spec.serving.mode == "realtime" else 15,
         )
+        # One batch of traffic is enough: chance has its share of the limit, and batches may be as far apart as a bake is long.
+        self._alarm(
+            "shift",
+            namespace=NAMESPACE,
+            metric=Metric.PREDICTION_SHIFT,
+            dimensions={"Model": spec.name},
+            statistic="Maximum",
+            period=60,
+            datapoints=1,
+            of=1,
+        )
         if spec.serving.max_latency is not None:
             self._alarm(
                 "latency",

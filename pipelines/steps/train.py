@@ -80,7 +80,7 @@ def _baseline(spec: dict[str, Any], schema: Schema, columns: Columns, unseen: Ou
     try:
         return build_baseline(schema, columns, unseen.predictions, unseen.importance, Windowing.from_spec(spec))
     except ValueError as error:
-        hint = "lengthen training.window, or lower monitoring.min_rows or monitoring.window"
+        hint = "lengthen training.window, or lower monitoring.min_rows or monitoring.smoothing"
         raise StepError(f"no baseline can be made: {error}; {hint}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import Window, iso, to_numpy
+from driftloop.monitoring.calibration import MIN_BLOCKS
 from pipelines.steps.conflicts import conflict_faults
 from pipelines.steps.coverage import coverage_faults
 from pipelines.steps.leakage import leakage_faults
@@ -64,6 +65,8 @@ def validate(args: argparse.Namespace) -> None:
             *table_faults(schema, columns, window, needed[name]),
             *conflict_faults(schema, columns, spec["training"]["max_conflicts"]),
         )
+        if name == "training":
+            wrong = (*wrong, *window_faults(columns[schema.time], spec["monitoring"]))
         found = [f"{name}: {fault}" for fault in wrong]
         say(f"validate: {name} has {len(columns[schema.id])} rows and {len(found)} faults")
         faults.extend(found)
@@ -112,6 +115,19 @@ def table_faults(schema: Schema, columns: Columns, window: Window, min_rows: int
         yield f"{schema.label} is {classes[0]} in all rows; both classes are needed"
     for feature in schema.features:
         yield from _feature_faults(feature, columns[feature.name])
+
+
+def window_faults(times: np.ndarray[Any, Any], monitoring: Mapping[str, Any]) -> Iterator[str]:
+    """Whether limits can be set: they are from windows with as many rows as one must have live."""
+    length, least = monitoring["window"], monitoring["min_rows"]
+    rows = np.unique(times.astype("datetime64[s]").astype(np.int64) // length, return_counts=True)[1]
+    full, needed = int((rows >= least).sum()), monitoring["smoothing"] + MIN_BLOCKS - 1
+    if full < needed:
+        yield (
+            f"{full} of {len(rows)} windows of {length // 3600} h have monitoring.min_rows ({least}) rows (half of all have "
+            f"{int(np.median(rows))} or more), and at least {needed} are needed to set limits for a monitoring.smoothing of "
+            f"{monitoring['smoothing']}: lower min_rows or smoothing, or lengthen monitoring.window or training.window"
+        )
 
 
 def _feature_faults(feature: Feature, values: np.ndarray[Any, Any]) -> Iterator[str]:

@@ -20,12 +20,14 @@ MLFLOW_PARAMETER = f"/{PREFIX}/platform/mlflow-app-arn"
 
 
 class Metric:
-    """CloudWatch metric names. The first four are score / limit: 1.0 is at the limit for every model."""
+    """CloudWatch metric names. The first five are score / limit: 1.0 is at the limit for every model."""
 
     INPUT_DRIFT = "InputDrift"
     PREDICTION_DRIFT = "PredictionDrift"
     ESTIMATED_LOSS = "EstimatedLoss"
     QUALITY_LOSS = "QualityLoss"
+    # Emitted only while a version is rolled out.
+    PREDICTION_SHIFT = "PredictionShift"
     ROWS_COUNTED = "RowsCounted"
     ROWS_QUARANTINED = "RowsQuarantined"
     LABELS_JOINED = "LabelsJoined"
@@ -106,7 +108,7 @@ def shadow_report(model: str, number: int) -> str:
 
 def rollout_signals(latency: bool) -> tuple[str, ...]:
     """The signals whose alarms tell that a new version misbehaves; ``latency`` if the model file limits it."""
-    return ("errors", "latency") if latency else ("errors",)
+    return ("errors", "shift", "latency") if latency else ("errors", "shift")
 
 
 def report_prefix(model: str) -> str:

@@ -56,6 +56,13 @@ def test_rollouts_are_watched_by_errors_of_the_endpoint(flights: Template) -> No
     assert found["Period"] * found["EvaluationPeriods"] < 600, "longer than the default bake time"
 
 
+def test_rollouts_are_watched_by_what_the_version_answers(flights: Template) -> None:
+    found = alarm(flights, "driftloop-flight-delay-shift")
+    assert (found["Namespace"], found["MetricName"], found["Statistic"]) == ("driftloop", "PredictionShift", "Maximum")
+    assert found["Dimensions"] == [{"Name": "Model", "Value": "flight_delay"}]
+    assert (found["Period"], found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (60, 1, 1)
+
+
 def test_a_limit_of_latency_has_an_alarm(flights: Template, fraud: Template) -> None:
     found = alarm(fraud, "driftloop-card-fraud-latency")
     assert (found["MetricName"], found["Statistic"], found["Threshold"]) == ("ModelLatency", "Average", 2e6)

@@ -81,7 +81,8 @@ def test_people_are_told_if_it_fails_or_loses_a_capture(fraud: Template, walk_in
 def test_alarms_take_a_version_back_where_sagemaker_does_not(fraud: Template, walk_in: Template) -> None:
     rule = walk_in.named("AWS::Events::Rule", "Name", "driftloop-walk-in-misbehaves")
     assert rule["EventPattern"]["resources"] == [
-        ARN.format(service="cloudwatch", name=f"alarm:driftloop-walk-in-{signal}") for signal in ("errors", "latency")
+        ARN.format(service="cloudwatch", name=f"alarm:driftloop-walk-in-{signal}")
+        for signal in ("errors", "shift", "latency")
     ]
     assert rule["Targets"][0]["Arn"] == ARN.format(service="sqs", name="driftloop-deployment")
     assert "misbehaves" not in json.dumps(fraud.content)

@@ -18,6 +18,7 @@ BROKEN = {
 SOUND = {
     "a copy": "",
     "the opposite": "\n\n_before = probabilities\n\n\ndef probabilities(*what):\n    return 1 - _before(*what)\n",
+    "always late": "\n\n_before = probabilities\n\n\ndef probabilities(*what):\n    return 0.8 + _before(*what) / 5\n",
 }
 """Kind -> what is different in one that answers everything."""
 

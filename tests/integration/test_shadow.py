@@ -54,7 +54,9 @@ def test_a_sound_version_serves_after_its_time(metro: Kit) -> None:
     _pass(metro, hours=1, minutes=10)
     assert _report(metro, 2)["over"] is False
     assert metro.metric(METRO, "RowsCounted") == counted + 40, "answers of the shadow are no traffic"
-    _pass(metro, hours=1)
+    for _ in range(2):
+        # The schedule's hour may be just over when the shadow's time is.
+        _pass(metro, hours=1)
     for _ in range(10):
         _pass(metro, minutes=2)
     champion = metro.ledger.champion(METRO)

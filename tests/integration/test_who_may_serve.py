@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -50,3 +51,37 @@ def test_a_broken_version_is_rolled_back_and_the_champion_serves_on(served: Kit,
     described = served.client("sagemaker").describe_model_package(ModelPackageName=package)
     assert described["ModelApprovalStatus"] == "Rejected"
     assert _failures(served, 20) == 0
+
+
+def test_a_version_that_answers_otherwise_than_before_the_gate_is_rolled_back(served: Kit) -> None:
+    """It fails on nobody, and the gate has seen a small difference."""
+    champion = served.ledger.champion(TRAIN)
+    assert champion
+    begin = served.now().replace(minute=0, second=0)
+    served.predict(TRAIN, _lines(begin - timedelta(days=1), 400, 31))
+    served.settle()
+    served.move(begin + timedelta(hours=1, minutes=1))
+    described = served.client("sagemaker").describe_model_package(ModelPackageName=champion.package_arn)
+    archive = described["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+    gate = f"evaluations/{TRAIN}/always-late/evaluation.json"
+    served.put(gate, json.dumps({"difference": 0.02, "champion": {"model_data_url": archive}}).encode(), "artifacts")
+    uri = f"s3://{served.bucket('artifacts')}/{gate}"
+    package = approved(served, TRAIN, "always late", evaluation_uri=uri)
+    minutes = 0
+    while served.endpoint(TRAIN)[0] == "Updating" and minutes < 60:
+        served.predict(TRAIN, _lines(served.now(), 200, 100 + minutes))
+        served.settle()
+        minutes += 1
+        served.move(served.now() + timedelta(minutes=1))
+        served.settle()
+    assert served.endpoint(TRAIN) == ("InService", champion.config)
+    assert served.ledger.champion(TRAIN) == champion
+    described = served.client("sagemaker").describe_model_package(ModelPackageName=package)
+    assert described["ModelApprovalStatus"] == "Rejected"
+    assert NAMES.alarm("shift") in described["ApprovalDescription"]
+    assert served.metric(TRAIN, "PredictionShift") > 1
+
+
+def _lines(begin: datetime, rows: int, seed: int) -> list[str]:
+    """Rows of the minutes since, with ids of their own."""
+    return [line.replace("T", f"S{seed}-", 1) for line, _ in trips(begin, rows, seed=seed)]

@@ -13,6 +13,9 @@ from driftloop.ports import Champion, Deployment, Model, RaisedAlarm
 def watched_alarms(model: Model) -> tuple[str, ...]:
     """The alarms that tell that a version misbehaves."""
     signals = rollout_signals(bool(model.spec["serving"]["max_latency"]))
+    if "tolerance" not in model.spec["serving"]["rollout"]:
+        # Deployed before there was this alarm; SageMaker refuses rollouts with alarms that do not exist.
+        signals = tuple(signal for signal in signals if signal != "shift")
     return tuple(ModelNames(model.name).alarm(signal) for signal in signals)
 
 

@@ -14,7 +14,7 @@ from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Schema
 from driftloop.data.windows import iso
 from driftloop.monitoring.statistics import Floats
-from driftloop.names import SHADOW, VARIANT, parse_uri, shadow_report
+from driftloop.names import SHADOW, VARIANT, shadow_report
 from driftloop.ports import (
     Clock,
     Decisions,
@@ -23,7 +23,6 @@ from driftloop.ports import (
     Ledger,
     Model,
     Models,
-    NotFoundError,
     Objects,
     Package,
     Usages,
@@ -61,7 +60,7 @@ class Comparer:
         now = self.clock.now()
         over = now >= end
         package = self.hosting.package(deployment.package_arn)
-        compared = self._compared(model, package, start, min(now, end))
+        compared = self._compared(model, deployment, min(now, end))
         verdict, reason = compared.judged(Limits.from_spec(model.spec))
         report = {
             "model": name, "version": deployment.version, "start": iso(start), "end": iso(end), "over": over,
@@ -84,14 +83,14 @@ class Comparer:
             self.decisions.tell(package.arn, package.approval)
         return f"version {deployment.version}: {verdict}, {reason}"
 
-    def _compared(self, model: Model, package: Package, start: datetime, end: datetime) -> Comparison:
-        endpoint = model.resources.endpoint
+    def _compared(self, model: Model, deployment: Deployment, end: datetime) -> Comparison:
+        endpoint, start = model.resources.endpoint, deployment.started_at
         served, shadow = (self.usages.of(endpoint, variant, start, end) for variant in (VARIANT, SHADOW))
         hours = list(_hours(start, end))
         pairs = Pairs()
         for hour in hours:
             self._add(pairs, model, hour, start, -(-MAX_ROWS // len(hours)))
-        return Comparison(served, shadow, pairs, self._expected(model.name, package))
+        return Comparison(served, shadow, pairs, deployment.expected)
 
     def _add(self, pairs: Pairs, model: Model, hour: datetime, start: datetime, rows: int) -> None:
         shadow: dict[str, float] = {}
@@ -122,21 +121,6 @@ class Comparer:
             if hour < start and key.removeprefix(prefix) < f"{start:%M-%S}":
                 continue  # of another shadow, earlier in this hour: names begin with minute and second
             yield from _read(schema, self.objects, self.live_bucket, key)
-
-    def _expected(self, model: str, package: Package) -> float | None:
-        """How much both versions differed on the gate's holdout; None if another one was the champion then."""
-        champion = self.ledger.champion(model)
-        uri = package.properties.get("evaluation_uri", "")
-        if champion is None or not uri.startswith("s3://"):
-            return None
-        try:
-            evaluation = json.loads(self.objects.read(*parse_uri(uri)))
-            served = self.hosting.package(champion.package_arn).model_data_url
-        except NotFoundError:
-            return None
-        judged = (evaluation.get("champion") or {}).get("model_data_url")
-        difference: float | None = evaluation.get("difference")
-        return difference if judged == served else None
 
 
 def _read(schema: Schema, objects: Objects, bucket: str, key: str) -> Iterator[tuple[list[str], list[float]]]:

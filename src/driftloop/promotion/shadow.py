@@ -84,7 +84,7 @@ class Limits:
     def from_spec(cls, spec: Mapping[str, Any]) -> Limits:
         """Limits of a compiled model file."""
         serving = spec["serving"]
-        return cls(spec["monitoring"]["min_rows"], serving["rollout"]["shadow_tolerance"], serving["max_latency"])
+        return cls(spec["monitoring"]["min_rows"], serving["rollout"]["tolerance"], serving["max_latency"])
 
 
 @dataclass(frozen=True)

@@ -235,12 +235,21 @@ class Rollout(_Part):
     shadow: Annotated[Length, AfterValidator(_shadow)] | None = Field(
         None, description="How long a version is a shadow of the one that serves before it is rolled out; 1h to 7d."
     )
-    shadow_tolerance: float = Field(
+    tolerance: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="How much more than before the gate a shadow's probabilities may differ, on average.",
+        description="How much more than before the gate a new version's probabilities may differ, on average.",
     )
+
+    @model_validator(mode="after")
+    def _shares_fit_the_strategy(self) -> Rollout:
+        for name, strategy in (("canary", "canary"), ("step", "linear")):
+            if name in self.model_fields_set and self.strategy != strategy:
+                raise _fault(
+                    (name,), f"strategy {self.strategy} has no {name}; remove it, or write strategy: {strategy}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _it_ends_in_time(self) -> Rollout:
@@ -309,6 +318,10 @@ class Serving(_Part):
         for name in other:
             if name in self.model_fields_set:
                 raise _fault((name,), f"mode {self.mode} has no {name}; remove it, or choose another mode")
+        if "requests" in self.model_fields_set and self.max_count is None:
+            raise _fault(
+                ("requests",), "it says how many instances there are, up to max_count; write max_count, or drop it"
+            )
         if self.max_count is not None and self.max_count <= self.count:
             raise _fault(
                 ("max_count",), f"{self.max_count} is not above count ({self.count}); drop it, or write a larger one"

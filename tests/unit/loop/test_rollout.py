@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -24,6 +25,8 @@ from driftloop.retraining.episode import Episode, Status
 from driftloop.simulation.fakes import FakeHosting, FakeLedger, FakeModels
 from tests.fakes import examples as ex
 from tests.unit.loop.world import ANSWERED, KEY, World
+
+WATCHED = (f"{ex.BASE}-errors", f"{ex.BASE}-shift")
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def test_the_first_approval_creates_the_endpoint(world: World) -> None:
 def test_the_next_version_is_a_guarded_update(world: World) -> None:
     _serve(world)
     _approve(world, 2)
-    assert world.hosting.rollouts == [(f"{ex.BASE}-v2", RolloutPlan(100, 600, (f"{ex.BASE}-errors",)))]
+    assert world.hosting.rollouts == [(f"{ex.BASE}-v2", RolloutPlan(100, 600, WATCHED))]
     world.hosting.settle(ex.BASE)
     world.confirmer.changed(ex.BASE)
     assert (_champion(world).version, _previous(world)) == (2, (1, f"{ex.BASE}-v1"))
@@ -95,9 +98,9 @@ def test_several_instances_get_a_canary(world: World) -> None:
 @pytest.mark.parametrize(
     ("strategy", "plan"),
     [
-        ("canary", RolloutPlan(10, 600, (f"{ex.BASE}-errors", f"{ex.BASE}-latency"))),
-        ("linear", RolloutPlan(25, 600, (f"{ex.BASE}-errors", f"{ex.BASE}-latency"), linear=True)),
-        ("all_at_once", RolloutPlan(100, 600, (f"{ex.BASE}-errors", f"{ex.BASE}-latency"))),
+        ("canary", RolloutPlan(10, 600, (*WATCHED, f"{ex.BASE}-latency"))),
+        ("linear", RolloutPlan(25, 600, (*WATCHED, f"{ex.BASE}-latency"), linear=True)),
+        ("all_at_once", RolloutPlan(100, 600, (*WATCHED, f"{ex.BASE}-latency"))),
     ],
 )
 def test_the_model_file_says_how_traffic_moves(world: World, strategy: str, plan: RolloutPlan) -> None:
@@ -106,6 +109,37 @@ def test_the_model_file_says_how_traffic_moves(world: World, strategy: str, plan
     _serve(world)
     _approve(world, 2)
     assert world.hosting.rollouts[0][1] == plan
+
+
+def test_a_model_deployed_before_there_was_an_alarm_is_rolled_out_without_it(world: World) -> None:
+    """SageMaker refuses alarms that do not exist."""
+    old = ex.model()
+    del old.spec["serving"]["rollout"]["tolerance"]  # type: ignore[attr-defined]
+    world.models = FakeModels(old)
+    _serve(world)
+    _approve(world, 2)
+    assert world.hosting.rollouts[0][1].alarms == (f"{ex.BASE}-errors",)
+
+
+def test_a_rollout_knows_how_far_apart_both_versions_were_before_the_gate(world: World) -> None:
+    _serve(world)
+    assert _deployment(world).expected is None
+    for version, judged, expected in ((2, 1, 0.03), (3, 1, None)):
+        world.deployer.decided(_evaluated(world, version, judged))
+        assert _deployment(world).expected == expected
+        world.hosting.settle(ex.BASE)
+        world.confirmer.changed(ex.BASE)
+
+
+def _evaluated(world: World, version: int, judged: int) -> str:
+    """ARN: the gate compared a version with another one, and the pipeline registered it."""
+    key = f"evaluations/{ex.NAME}/{version}/evaluation.json"
+    evaluation = {"difference": 0.03, "champion": {"model_data_url": ex.package(judged).model_data_url}}
+    world.objects.write(ex.ARTIFACTS, key, json.dumps(evaluation).encode())
+    package = ex.package(version)
+    properties = {**package.properties, "evaluation_uri": f"s3://{ex.ARTIFACTS}/{key}"}
+    world.hosting.add(replace(package, properties=properties))
+    return package.arn
 
 
 def test_without_instances_all_traffic_moves_at_once_and_sagemaker_watches_nothing(world: World) -> None:
@@ -125,7 +159,7 @@ def test_versions_with_a_queue_write_below_the_models_own_prefix_and_are_watched
     place = f"s3://{ex.LIVE}/asynchronous/{ex.NAME}"
     assert plan.asynchronous == Asynchronous(f"{place}/answers", f"{place}/failures", ANSWERED)
     assert plan.on == Instances("ml.m5.large", 2)
-    assert world.hosting.rollouts[0][1] == RolloutPlan(10, 600, (f"{ex.BASE}-errors",))
+    assert world.hosting.rollouts[0][1] == RolloutPlan(10, 600, WATCHED)
 
 
 SCALED = {"count": 2, "max_count": 6, "requests": 900}

@@ -110,6 +110,6 @@ def test_a_slow_shadow_is_refused_where_the_model_file_has_a_limit() -> None:
 
 
 def test_the_limits_are_the_model_files() -> None:
-    spec = ex.spec(serving={"max_latency": "2s", "rollout": {"shadow": "6h", "shadow_tolerance": 0.1}})
+    spec = ex.spec(serving={"max_latency": "2s", "rollout": {"shadow": "6h", "tolerance": 0.1}})
     assert Limits.from_spec(spec) == Limits(20, 0.1, 2.0)
     assert Limits.from_spec(ex.spec()) == Limits(20, 0.05, None)

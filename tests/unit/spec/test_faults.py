@@ -114,6 +114,25 @@ FAULTS = [
     pytest.param(
         "gate:", "serving: {count: 3, max_count: 3}\ngate:", 15, "serving.max_count", "not above count", id="no-scaling"
     ),
+    pytest.param(
+        "gate:", "serving: {requests: 900}\ngate:", 15, "serving.requests", "write max_count", id="requests-of-a-number"
+    ),
+    *(
+        pytest.param(
+            "gate:",
+            f"serving:\n  rollout: {{strategy: {strategy}, {key}: 20%}}\ngate:",
+            16,
+            f"serving.rollout.{key}",
+            f"strategy {strategy} has no {key}",
+            id=f"{strategy}-{key}",
+        )
+        for strategy, key in (
+            ("all_at_once", "canary"),
+            ("all_at_once", "step"),
+            ("canary", "step"),
+            ("linear", "canary"),
+        )
+    ),
     pytest.param("cooldown: 3d", "every: 90s", 19, "retraining.every", "90s is not whole minutes", id="odd-every"),
     pytest.param("  cooldown: 3d", "  on: [drift]", 19, "on", "given twice; keep one", id="duplicate-key"),
     pytest.param(

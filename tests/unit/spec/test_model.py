@@ -29,7 +29,7 @@ def test_the_demo_model_compiles_to_plain_values() -> None:
     assert spec["data"]["label_delay"] == 12 * 3600
     assert spec["training"]["window"] == 60 * 86400
     assert spec["serving"]["rollout"] == {
-        "strategy": "canary", "canary": 0.1, "step": 0.25, "bake": 600, "shadow": None, "shadow_tolerance": 0.05,
+        "strategy": "canary", "canary": 0.1, "step": 0.25, "bake": 600, "shadow": None, "tolerance": 0.05,
     }  # fmt: skip
     assert spec["data"]["features"]["carrier"] == {"type": "category", "range": None, "max_missing": 0.5}
     assert list(spec["data"]["features"])[:3] == ["carrier", "origin", "dest"]
@@ -130,7 +130,12 @@ def test_durations_are_written_as_they_are_read(text: str) -> None:
 
 def test_the_bounds_themselves_are_allowed() -> None:
     linear = {"strategy": "linear", "step": "50%", "bake": "1h"}
-    for rollout in ({"canary": "1%", "bake": "1h"}, {"canary": "50%", "bake": "0s"}, linear, {"step": "10%"}):
+    for rollout in (
+        {"canary": "1%", "bake": "1h"},
+        {"canary": "50%", "bake": "0s"},
+        linear,
+        {**linear, "step": "25%", "bake": "30m"},
+    ):
         ModelSpec.model_validate(raw_spec(serving={"rollout": rollout}))
     raw = raw_spec(training={"holdout": "3d"}, retraining={"on": ["schedule"], "every": "60s"})
     assert ModelSpec.model_validate(raw).retraining.every == timedelta(minutes=1)

@@ -12,7 +12,7 @@ from driftloop.data.tables import write_table
 from driftloop.data.windows import Window
 from pipelines.steps import validate
 from pipelines.steps.manifest import build_manifest
-from pipelines.steps.validate import table_faults
+from pipelines.steps.validate import table_faults, window_faults
 from tests.unit.steps.examples import HOLDOUT_END, SCHEMA, SPEC, START, WINDOWS, rows
 
 MIDDLE, END = datetime(2026, 3, 18, tzinfo=UTC), datetime(2026, 3, 22, tzinfo=UTC)
@@ -53,6 +53,18 @@ def test_one_class_and_no_rows():
     table["late"][:] = 0
     assert faults(table) == ["late is 0 in all rows; both classes are needed"]
     assert faults(select(table, slice(0, 0))) == ["0 rows, and at least 100 are needed"]
+
+
+def test_windows_that_are_too_few_to_set_limits_say_what_to_change():
+    times = rows(days=10)["departure"]
+    monitoring = {"window": 86400, "min_rows": 300, "smoothing": 6}
+    assert list(window_faults(times, monitoring)) == []
+    assert list(window_faults(times, {**monitoring, "min_rows": 301})) == [
+        "0 of 10 windows of 24 h have monitoring.min_rows (301) rows (half of all have 300 or more), and at least 10 are needed "
+        "to set limits for a monitoring.smoothing of 6: lower min_rows or smoothing, or lengthen monitoring.window or "
+        "training.window"
+    ]
+    assert len(list(window_faults(times, {**monitoring, "smoothing": 7}))) == 1
 
 
 @pytest.fixture

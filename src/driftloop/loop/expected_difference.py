@@ -1,0 +1,26 @@
+"""How far apart two versions may be expected to be live: as far as they were when the gate looked at them."""
+
+from __future__ import annotations
+
+import json
+
+from driftloop.names import parse_uri
+from driftloop.ports import Champion, Hosting, NotFoundError, Objects, Package
+
+
+def expected_difference(
+    hosting: Hosting, objects: Objects, champion: Champion | None, package: Package
+) -> float | None:
+    """Mean absolute difference of their probabilities on the gate's holdout; None if another version was the champion
+    then, or nobody has compared them."""
+    uri = package.properties.get("evaluation_uri", "")
+    if champion is None or not uri.startswith("s3://"):
+        return None
+    try:
+        evaluation = json.loads(objects.read(*parse_uri(uri)))
+        served = hosting.package(champion.package_arn).model_data_url
+    except NotFoundError:
+        return None
+    judged = (evaluation.get("champion") or {}).get("model_data_url")
+    difference: float | None = evaluation.get("difference")
+    return difference if judged == served else None

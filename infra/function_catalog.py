@@ -25,6 +25,9 @@ class Work:
     deliveries: int = 5
     """Times a message is tried before it goes to the dead-letter queue."""
     concurrency: int | None = None
+    again: int | None = None
+    """Seconds after which a message that could not be handled comes back, at least the function's timeout; None for what AWS
+    advises."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ _NOTIFY = Grant(["sns:Publish"], [arn("sns", ref.TOPIC)])
 _ANNOUNCE = (_NOTIFY, Grant(["events:PutEvents"], [arn("events", "event-bus/default")]))
 """People, and whoever listens to the account's own bus."""
 _BASELINES = _read(ARTIFACTS, "evaluations")
+_EVALUATIONS = Grant(
+    ["s3:GetObject"], [bucket_arn(ARTIFACTS, "evaluations/*/evaluation.json")], "what the gates of all models wrote"
+)
 # A version's card says how it was judged and, from its archive, what it was made from.
 _CARDS = (
     _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
@@ -156,9 +162,7 @@ FUNCTIONS = (
         # Two at a time keep up with thousands of objects a minute, in batches that grow with the traffic.
         work=Work("capture", batch_size=100, batching_seconds=300, concurrency=2),
         grants=(
-            # Shards of the day before a rollout are what its predictions are compared with.
-            _read(LIVE, "capture", "shards"),
-            _list(LIVE, "shards"),
+            _read(LIVE, "capture"),
             _write(LIVE, "shards", "rows", "quarantine"),
             _BASELINES,
             _ledger("GetItem"),
@@ -249,9 +253,6 @@ FUNCTIONS = (
         # An approval waits here while another rollout bakes: six minutes a delivery, so twelve hours in all.
         work=Work("deployment", deliveries=120),
         grants=(
-            # Without the list an evaluation that was deleted looks like one that may not be read.
-            _BASELINES,
-            _list(ARTIFACTS, "evaluations"),
             _ledger("GetItem", "PutItem", "DeleteItem"),
             # A version on a serverless endpoint is taken back by the kit if it misbehaves.
             _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
@@ -282,6 +283,24 @@ FUNCTIONS = (
         ),
     ),
     SharedFunction(
+        "watch_rollout",
+        "Compares what a version on its way answers with what was answered before, every minute.",
+        memory=1769,
+        timeout=60,
+        # A message comes back every minute of a rollout, which takes up to four hours and what SageMaker needs for instances.
+        work=Work("rollout", batch_size=1, deliveries=480, again=60),
+        grants=(
+            _read(LIVE, "capture"),
+            _list(LIVE, "capture"),
+            _EVALUATIONS,
+            # Without it an evaluation that was deleted looks like one that may not be read.
+            _list(ARTIFACTS, "evaluations"),
+            _ledger("GetItem"),
+            _sagemaker(["DescribeModelPackage"], "model-package"),
+            _MODELS,
+        ),
+    ),
+    SharedFunction(
         "compare_shadow",
         "Compares a version that answers unheard with the one that serves, and decides about it.",
         memory=1769,
@@ -291,6 +310,9 @@ FUNCTIONS = (
             _read(LIVE, "capture"),
             _list(LIVE, "capture"),
             _write(LIVE, "shadows"),
+            _BASELINES,
+            # Without it an evaluation that was deleted looks like one that may not be read.
+            _list(ARTIFACTS, "evaluations"),
             _ledger("GetItem", "PutItem"),
             _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
             Grant(["cloudwatch:GetMetricData"], ["*"], "CloudWatch's metrics are no resources"),

@@ -75,8 +75,9 @@ def _clear() -> None:
     caches = (
         ("baselines", "_CACHE"),
         ("detect_drift", "_LABELLED"),
-        ("shards", "_SHARDS"),
+        ("detect_drift", "_SHARDS"),
         ("join_labels", "_ROWS"),
+        ("watch_rollout", "_USUAL"),
         ("join_labels", "_KNOWN"),
     )
     for module, name in caches:

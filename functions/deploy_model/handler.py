@@ -23,7 +23,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         wiring.models(),
         wiring.ledger(),
         wiring.hosting(),
-        wiring.objects(),
         wiring.scaler(),
         wiring.announcer(),
         wiring.CLOCK,

@@ -13,7 +13,6 @@ from driftloop.aws.emf import emit
 from driftloop.aws.events import parse_sources
 from driftloop.loop.baselines import baseline_in_force
 from driftloop.loop.profile_traffic import TrafficBatch
-from driftloop.loop.watch_rollout import RolloutWatch
 from driftloop.names import Metric
 
 logger = Logger(service="profile_traffic")
@@ -35,20 +34,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     traffic.flush()
     for model in traffic.counted:
         emit(model, {Metric.ROWS_COUNTED: traffic.counted[model], Metric.ROWS_QUARANTINED: traffic.quarantined[model]})
-    _watch(traffic)
     return response
-
-
-def _watch(traffic: TrafficBatch) -> None:
-    """Tell the alarm that guards rollouts. What was counted is counted, whatever becomes of this."""
-    watch = RolloutWatch(
-        wiring.models(), wiring.ledger(), wiring.objects(), wiring.CLOCK, wiring.settings().live_bucket
-    )
-    for model in traffic.counted:
-        try:
-            score = watch.score(model, traffic.profile(model))
-        except Exception:
-            logger.exception("the predictions cannot be compared with those before the rollout", model=model)
-        else:
-            if score is not None:
-                emit(model, {Metric.PREDICTION_SHIFT: score})

@@ -46,7 +46,7 @@ class ModelAlarms(Construct):
             datapoints=2,
             of=3 if spec.serving.mode == "realtime" else 15,
         )
-        # One batch of traffic is enough: chance has its share of the limit, and batches may be as far apart as a bake is long.
+        # Looked at every minute of a rollout.
         self._alarm(
             "shift",
             namespace=NAMESPACE,
@@ -54,8 +54,8 @@ class ModelAlarms(Construct):
             dimensions={"Model": spec.name},
             statistic="Maximum",
             period=60,
-            datapoints=1,
-            of=1,
+            datapoints=2,
+            of=3,
         )
         if spec.serving.max_latency is not None:
             self._alarm(

@@ -67,3 +67,15 @@ class PlatformRules(Construct):
             },
             work="endpoint",
         )
+        QueueRule(
+            self,
+            "Rollout",
+            name=f"{PREFIX}-rollout-begins",
+            description="An endpoint is being updated",
+            pattern={
+                "source": ["aws.sagemaker"],
+                "detail-type": ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"],
+                "detail": {"EndpointName": [{"prefix": f"{PREFIX}-"}], "EndpointStatus": ["UPDATING"]},
+            },
+            work="rollout",
+        )

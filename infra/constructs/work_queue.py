@@ -40,7 +40,7 @@ class WorkQueue(Construct):
             enforce_ssl=True,
             retention_period=Duration.days(14),
             # Six times the function's timeout and the batching window: AWS's advice for queues that feed functions.
-            visibility_timeout=Duration.seconds(6 * function.timeout + work.batching_seconds),
+            visibility_timeout=Duration.seconds(work.again or 6 * function.timeout + work.batching_seconds),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters.queue, max_receive_count=work.deliveries),
         )
 

@@ -92,5 +92,5 @@ class PlatformStack(Stack):
             # By name: the bucket waits for the queue's policy, which therefore cannot wait for the bucket.
             queue.accept_objects(sub(bucket_arn(LIVE)))
         buckets.notify(arrivals)
-        for work in ("retraining", "deployment", "endpoint", "episode", "batch"):
+        for work in ("retraining", "deployment", "endpoint", "rollout", "episode", "batch"):
             queues[work].accept_events(sub(arn("events", f"rule/{PREFIX}-*")))

@@ -129,8 +129,6 @@ class Deployment:
     """How many instances are to serve once the rollout has ended; None for as many as there are."""
     shadow: str = ""
     """The configuration with a shadow that the endpoint is to have or has had; empty for a rollout without one."""
-    expected: float | None = None
-    """Mean absolute difference of the probabilities of both versions on the gate's holdout; None if it is not known."""
 
     @property
     def is_open(self) -> bool:

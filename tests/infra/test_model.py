@@ -60,7 +60,7 @@ def test_rollouts_are_watched_by_what_the_version_answers(flights: Template) -> 
     found = alarm(flights, "driftloop-flight-delay-shift")
     assert (found["Namespace"], found["MetricName"], found["Statistic"]) == ("driftloop", "PredictionShift", "Maximum")
     assert found["Dimensions"] == [{"Name": "Model", "Value": "flight_delay"}]
-    assert (found["Period"], found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (60, 1, 1)
+    assert (found["Period"], found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (60, 2, 3)
 
 
 def test_a_limit_of_latency_has_an_alarm(flights: Template, fraud: Template) -> None:

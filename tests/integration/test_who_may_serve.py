@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from driftloop.names import ModelNames
+from driftloop.promotion.shift import MIN_ROWS, MIN_SAMPLES
 
 from .broken import BROKEN, approved
 from .examples import BEGIN, TRAIN, trips
@@ -57,10 +58,11 @@ def test_a_version_that_answers_otherwise_than_before_the_gate_is_rolled_back(se
     """It fails on nobody, and the gate has seen a small difference."""
     champion = served.ledger.champion(TRAIN)
     assert champion
-    begin = served.now().replace(minute=0, second=0)
-    served.predict(TRAIN, _lines(begin - timedelta(days=1), 400, 31))
-    served.settle()
-    served.move(begin + timedelta(hours=1, minutes=1))
+    # Every hour for as long as the champion must have served.
+    for hour in range(7 * MIN_SAMPLES + 2):
+        served.predict(TRAIN, _lines(served.now(), MIN_ROWS, hour))
+        served.settle()
+        served.move(served.now() + timedelta(hours=1))
     described = served.client("sagemaker").describe_model_package(ModelPackageName=champion.package_arn)
     archive = described["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
     gate = f"evaluations/{TRAIN}/always-late/evaluation.json"
@@ -80,6 +82,9 @@ def test_a_version_that_answers_otherwise_than_before_the_gate_is_rolled_back(se
     assert described["ModelApprovalStatus"] == "Rejected"
     assert NAMES.alarm("shift") in described["ApprovalDescription"]
     assert served.metric(TRAIN, "PredictionShift") > 1
+    served.move(served.now() + timedelta(minutes=2))
+    served.settle()
+    assert served.waiting("rollout") == 0
 
 
 def _lines(begin: datetime, rows: int, seed: int) -> list[str]:

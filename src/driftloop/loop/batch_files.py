@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,6 +19,8 @@ from driftloop.ports import Objects, Stored
 TRIES = 3
 """Jobs that leave a file without an answer before it is refused: what made them fail may have been another file's fault,
 or a lack of machines."""
+
+_CAPTURED = re.compile(r"-[0-9a-f]{24}-\d+\.jsonl$")
 
 _FINAL = ("csv", "refused.json")
 """Kinds of answers after which nothing is tried any more."""
@@ -35,6 +38,11 @@ class Request:
     def id(self) -> str:
         """Identity of the content; S3's names of versions have characters that are awkward in keys."""
         return hashlib.sha256(f"{self.name}@{self.version}".encode()).hexdigest()[:24]
+
+
+def is_of_file(capture_key: str) -> bool:
+    """True for a capture of rows that came in a file, which ``transform_batch`` names after its request."""
+    return bool(_CAPTURED.search(capture_key))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from driftloop.data.capture import decode_capture
 from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Schema
 from driftloop.data.windows import iso
+from driftloop.loop.expected_difference import expected_difference
 from driftloop.monitoring.statistics import Floats
 from driftloop.names import SHADOW, VARIANT, shadow_report
 from driftloop.ports import (
@@ -60,7 +61,7 @@ class Comparer:
         now = self.clock.now()
         over = now >= end
         package = self.hosting.package(deployment.package_arn)
-        compared = self._compared(model, deployment, min(now, end))
+        compared = self._compared(model, package, start, min(now, end))
         verdict, reason = compared.judged(Limits.from_spec(model.spec))
         report = {
             "model": name, "version": deployment.version, "start": iso(start), "end": iso(end), "over": over,
@@ -83,14 +84,15 @@ class Comparer:
             self.decisions.tell(package.arn, package.approval)
         return f"version {deployment.version}: {verdict}, {reason}"
 
-    def _compared(self, model: Model, deployment: Deployment, end: datetime) -> Comparison:
-        endpoint, start = model.resources.endpoint, deployment.started_at
+    def _compared(self, model: Model, package: Package, start: datetime, end: datetime) -> Comparison:
+        endpoint = model.resources.endpoint
         served, shadow = (self.usages.of(endpoint, variant, start, end) for variant in (VARIANT, SHADOW))
         hours = list(_hours(start, end))
         pairs = Pairs()
         for hour in hours:
             self._add(pairs, model, hour, start, -(-MAX_ROWS // len(hours)))
-        return Comparison(served, shadow, pairs, deployment.expected)
+        expected = expected_difference(self.hosting, self.objects, self.ledger.champion(model.name), package)
+        return Comparison(served, shadow, pairs, expected)
 
     def _add(self, pairs: Pairs, model: Model, hour: datetime, start: datetime, rows: int) -> None:
         shadow: dict[str, float] = {}

@@ -10,7 +10,6 @@ from typing import Any
 
 from driftloop.loop.announce import Announcer
 from driftloop.loop.bake import bakes_by_itself, is_baking, misbehaviour, watched_alarms
-from driftloop.loop.expected_difference import expected_difference
 from driftloop.names import ModelNames, is_own_function, model_of_endpoint
 from driftloop.ports import (
     Asynchronous,
@@ -24,7 +23,6 @@ from driftloop.ports import (
     Model,
     Models,
     NotFoundError,
-    Objects,
     Package,
     QuotaError,
     RaisedAlarm,
@@ -65,7 +63,6 @@ class Deployer:
     models: Models
     ledger: Ledger
     hosting: Hosting
-    objects: Objects
     scaler: Scaler
     announcer: Announcer
     clock: Clock
@@ -322,11 +319,10 @@ class Deployer:
             raise TerminalError(f"{package.arn} has no baseline_uri: it was not registered by this pipeline")
         # On the way back nothing becomes of the version's own episode, which ended when it was promoted.
         episode_id = "" if way.instead_of else package.properties.get("episode_id", "")
-        champion = None if way.instead_of else self.ledger.champion(model.name)
         deployment = Deployment(
             package.version, package.arn, package.properties["baseline_uri"], config, episode_id, self.clock.now(),
             "prepared", state.modified if state else None, way.instead_of, _scaling(model.spec["serving"]),
-            config if way.beside else way.shadow, expected_difference(self.hosting, self.objects, champion, package),
+            config if way.beside else way.shadow,
         )  # fmt: skip
         if not self.ledger.set_deployment(model.name, deployment, running):
             raise RetryableError(f"another rollout of {model.name} came first; version {package.version} has to wait")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,7 +13,6 @@ from driftloop.data.rows import concatenate, latest_upload, read_outcomes
 from driftloop.data.schema import Columns, Schema
 from driftloop.data.windows import Window, floor_time, iso, last_complete
 from driftloop.loop.baselines import load_baseline
-from driftloop.loop.shards import DAMAGED, of_window, read_shards
 from driftloop.loop.warm import WarmFiles
 from driftloop.monitoring.assessment import Labelled, assess, faults
 from driftloop.monitoring.baseline import Baseline
@@ -25,7 +24,21 @@ from driftloop.ports import Ledger, Model, Models, NotFoundError, Notifier, Obje
 from driftloop.retraining.decision import LOOK_BACK
 from driftloop.retraining.evidence import Watch
 
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading JSON of another form than expected raises."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What one file of shards holds, added up: where each request is an object of its own there are a great many."""
+
+    sources: frozenset[str]
+    """Capture objects."""
+    hours: Mapping[str, Profile]
+
+
 _LABELLED: WarmFiles[Columns] = WarmFiles()
+_SHARDS: WarmFiles[Bundle] = WarmFiles()
 
 
 @dataclass(frozen=True)
@@ -98,15 +111,41 @@ class Detector:
             return False
         try:
             return bool(json.loads(content)["verdict"] == Verdict.BROKEN_UPSTREAM)
-        except DAMAGED:
+        except _DAMAGED:
             # Told once too often rather than never.
             return False
 
     def _profiles(self, name: str, baseline: Baseline, windows: Sequence[Window]) -> list[Profile]:
-        """Traffic of each window."""
-        dates = {day for window in windows for day in window.dates()}
-        hours = read_shards(self.objects, self.live_bucket, name, baseline, dates)
-        return [merge(baseline.bins, of_window(hours, window)) for window in windows]
+        """Traffic of each window; every capture object counts once, whatever bundles it is in."""
+        dates = sorted({day for window in windows for day in window.dates()})
+        places = [(day, f"shards/{name}/{baseline.id}/{day}/") for day in dates]
+        keys = [(day, key) for day, place in places for key in self.objects.keys(self.live_bucket, place)]
+        bundles = _SHARDS.read((name, baseline.id), [key for _, key in keys], lambda key: self._bundle(baseline, key))
+        hours: dict[tuple[str, str], list[Profile]] = {}
+        seen: dict[str, set[str]] = {day: set() for day in dates}
+        for (day, key), found in zip(keys, bundles, strict=True):
+            twice = found.sources & seen[day]
+            bundle = self._bundle(baseline, key, twice) if twice else found
+            seen[day] |= found.sources
+            for hour, profile in bundle.hours.items():
+                hours.setdefault((day, hour), []).append(profile)
+        return [merge(baseline.bins, _of_window(hours, window)) for window in windows]
+
+    def _bundle(self, baseline: Baseline, key: str, without: Collection[str] = ()) -> Bundle:
+        text = self.objects.read(self.live_bucket, key)
+        sources, hours = set(without), dict[str, Profile]()
+        try:
+            for shard in json.loads(text):
+                if shard["object"] not in sources:
+                    sources.add(shard["object"])
+                    for hour, content in shard["hours"].items():
+                        profile = Profile.from_dict(content, baseline.bins)
+                        hours[hour] = hours[hour] + profile if hour in hours else profile
+            return Bundle(frozenset(sources), hours)
+        except _DAMAGED as error:
+            hint = "delete it and count its hours again with driftloop backfill"
+            reason = f"{type(error).__name__}: {error}"
+            raise TerminalError(f"s3://{self.live_bucket}/{key} holds no shards ({reason}); {hint}") from error
 
     def _restate(self, model: Model, windows: list[Window], profiles: list[Profile]) -> list[WindowQuality]:
         """What is known by now of each window: labels go on arriving after it was judged."""
@@ -175,3 +214,12 @@ enough labelled rows are there: driftloop retrain {report.model} --reason ...
 The report, drawn: driftloop report {report.model} --window {iso(report.window.start)}
 You are told again when a later window breaks after a sound one.
 """
+
+
+def _of_window(hours: Mapping[tuple[str, str], list[Profile]], window: Window) -> list[Profile]:
+    return [
+        profile
+        for day in window.dates()
+        for hour in sorted(window.hours(day))
+        for profile in hours.get((day, f"{hour:02d}"), ())
+    ]

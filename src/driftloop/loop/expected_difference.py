@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 from driftloop.names import parse_uri
 from driftloop.ports import Champion, Hosting, NotFoundError, Objects, Package
@@ -12,15 +14,14 @@ def expected_difference(
     hosting: Hosting, objects: Objects, champion: Champion | None, package: Package
 ) -> float | None:
     """Mean absolute difference of their probabilities on the gate's holdout; None if another version was the champion
-    then, or nobody has compared them."""
+    then, or what the gate wrote is gone or damaged."""
     uri = package.properties.get("evaluation_uri", "")
     if champion is None or not uri.startswith("s3://"):
         return None
     try:
-        evaluation = json.loads(objects.read(*parse_uri(uri)))
+        evaluation: Any = json.loads(objects.read(*parse_uri(uri)))
+        judged, difference = evaluation["champion"]["model_data_url"], float(evaluation["difference"])
         served = hosting.package(champion.package_arn).model_data_url
-    except NotFoundError:
+    except (NotFoundError, ValueError, LookupError, TypeError):
         return None
-    judged = (evaluation.get("champion") or {}).get("model_data_url")
-    difference: float | None = evaluation.get("difference")
-    return difference if judged == served else None
+    return difference if judged == served and math.isfinite(difference) else None

@@ -16,7 +16,7 @@ from driftloop.data.schema import Columns, Schema
 from driftloop.loop.sources import Source, bundle_name, quarantine, write_dated
 from driftloop.monitoring.baseline import Baseline
 from driftloop.monitoring.bins import CategoryBins
-from driftloop.monitoring.profile import Profile, merge, profile_columns
+from driftloop.monitoring.profile import Profile, profile_columns
 from driftloop.ports import Models, Objects, TerminalError
 
 Days = dict[str, dict[str, Profile]]
@@ -78,11 +78,6 @@ class TrafficBatch:
         self._days.setdefault(model, {})[source.id] = days
         self.counted[model] += rows
         self.quarantined[model] += refused
-
-    def profile(self, model: str) -> Profile:
-        """All rows of one model in the batch."""
-        hours = (p for days in self._days[model].values() for shard in days.values() for p in shard.values())
-        return merge(self._baselines[model].bins, hours)
 
     def flush(self) -> None:
         """Write shards and rows. Everything is written again, unchanged, if the batch is retried."""

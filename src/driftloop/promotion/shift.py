@@ -1,69 +1,108 @@
-"""While a version is rolled out: are the predictions of the traffic since further from those before than the gate has seen?
+"""While a version is rolled out: are the predictions since further from those before than the gate has seen?
 
 Nobody knows which fleet answered which row, and the rows are others than before. But the Wasserstein distance between the
 predictions of two versions on the same rows is at most their mean absolute difference (moving each row's prediction by its
-difference is one way to get from the one to the other), which the gate knows. What comes on top is how far the hours of the
-version before were from each other, and chance.
+difference is one way to get from the one to the other), which the gate knows. What comes on top is how far other stretches
+of traffic were from each other, and chance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from driftloop.monitoring.bins import Counts
-from driftloop.monitoring.outcomes import EDGES
-from driftloop.monitoring.statistics import wasserstein
-
+CELLS = 1000
 MIN_ROWS = 100
-"""Fewer predictions say nothing, of an hour before or since."""
+"""Fewer answers say nothing."""
+MIN_SAMPLES = 12
+"""Fewer stretches of traffic do not show how much they differ."""
 _SURE = 3.0
 """How many times what chance does on average is allowed to chance."""
-_WIDTHS = np.diff((EDGES[:-1] + EDGES[1:]) / 2)
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a version, or two of them, answered to some rows."""
+
+    counts: Counts
+    """Probabilities in equal cells from 0 to 1, shape (CELLS,)."""
+    refused: int = 0
+    """Rows and records of which no probability could be read."""
+
+    @classmethod
+    def of(cls, scores: np.ndarray[Any, Any], refused: int = 0) -> Answers:
+        """Count probabilities, shape (n,)."""
+        cells = np.clip((scores * CELLS).astype(np.int64), 0, CELLS - 1)
+        return cls(np.bincount(cells, minlength=CELLS), refused)
+
+    def __add__(self, other: Answers) -> Answers:
+        return Answers(self.counts + other.counts, self.refused + other.refused)
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return int(self.counts.sum()) + self.refused
+
+
+NOTHING = Answers(np.zeros(CELLS, dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class Usual:
-    """Predictions of the version before."""
+    """What the version before answered."""
 
-    counts: Counts
-    """In the cells of ``Profile.probabilities``."""
+    answers: Answers
     spread: float
-    """Distance of the oddest hour from all hours together, without what chance alone does."""
+    """Distance of the oddest sample from all of them together, without what chance alone does."""
 
     @classmethod
-    def of_hours(cls, hours: Sequence[Counts]) -> Usual | None:
-        """From each hour's predictions; None if they are too few."""
-        everything = np.sum(hours, axis=0) if hours else np.zeros(len(EDGES) - 1, dtype=np.int64)
-        if everything.sum() < MIN_ROWS:
+    def of_samples(cls, samples: Sequence[Answers]) -> Usual | None:
+        """From stretches of traffic at different hours and days; None if those of ``MIN_ROWS`` answers are too few."""
+        known = [sample for sample in samples if sample.rows >= MIN_ROWS]
+        if len(known) < MIN_SAMPLES:
             return None
-        known = [hour for hour in hours if hour.sum() >= MIN_ROWS]
-        odd = (_distance(hour, everything) - _chance(everything, int(hour.sum())) for hour in known)
-        return cls(everything, max(odd, default=0.0) if len(known) > 1 else 0.0)
+        together = sum(known, start=NOTHING)
+        odd = (_distance(sample, together) - _chance(together, sample.rows) for sample in known)
+        return cls(together, max(0.0, *odd))
 
-    def score(self, now: Counts, expected: float, tolerance: float) -> float:
-        """Distance of the predictions since from those before, divided by its limit: 1 is at the limit.
+    def score(self, now: Answers, expected: float, tolerance: float) -> float | None:
+        """Distance of the answers since from those before, divided by its limit: 1 is at the limit. None if they are too few.
 
         Args:
-            now: predictions since, in the cells of ``Profile.probabilities``; at least one.
+            now: answers since the rollout began.
             expected: mean absolute difference of both versions' probabilities before the gate.
             tolerance: how much more is tolerated.
         """
-        limit = expected + tolerance + max(self.spread, 0.0) + _SURE * _chance(self.counts, int(now.sum()))
-        return _distance(now, self.counts) / limit
+        if now.rows < MIN_ROWS:
+            return None
+        # Both sides are known to a cell.
+        limit = expected + tolerance + self.spread + _SURE * _chance(self.answers, now.rows) + 1 / CELLS
+        return _distance(now, self.answers) / limit
 
 
-def _distance(some: Counts, others: Counts) -> float:
-    return wasserstein(some, others, EDGES.tolist())
+def _distance(some: Answers, others: Answers) -> float:
+    """Wasserstein-1 distance of the probabilities; an answer that is none is as far from any as can be."""
+    return float(np.abs(_below(some) - _below(others)).sum() / CELLS) + abs(
+        some.refused / some.rows - others.refused / others.rows
+    )
 
 
-def _chance(counts: Counts, rows: int) -> float:
-    """Most that the mean distance of a sample can be from what it and ``counts`` are drawn from.
+def _below(answers: Answers) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Share of the probabilities up to the end of each cell."""
+    share: np.ndarray[Any, np.dtype[np.float64]] = np.cumsum(answers.counts) / max(1, answers.counts.sum())
+    return share
+
+
+def _chance(answers: Answers, rows: int) -> float:
+    """Most that the mean distance of a sample can be from what it and ``answers`` are drawn from.
 
     The mean of |F_n - F| is at most its standard deviation, sqrt(F (1 - F) / n).
     """
-    total = int(counts.sum())
-    share = np.cumsum(counts)[:-1] / total
-    return float((np.sqrt(share * (1 - share)) * _WIDTHS).sum() * np.sqrt(1 / rows + 1 / total))
+    below, refused = _below(answers), answers.refused / answers.rows
+    spread = np.sqrt(below * (1 - below)).sum() / CELLS + np.sqrt(refused * (1 - refused))
+    return float(spread * np.sqrt(1 / rows + 1 / answers.rows))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -88,34 +86,6 @@ def test_what_cannot_be_said_is_not_published(
     assert _metrics(capsys.readouterr().out) == {}
     assert detect_drift({"model": ex.NAME}, context)["verdict"] == "broken upstream"
     assert serving.told() == ["[driftloop] late_train: broken upstream"]
-
-
-ROLLOUT = replace(ex.deployment(2), started_at=ex.START + timedelta(days=1), expected=0.02)
-
-
-def test_predictions_are_published_while_a_version_is_rolled_out(
-    serving: Account, context: Context, capsys: pytest.CaptureFixture[str]
-) -> None:
-    profile_traffic(batch(serving.put(CAPTURE, ex.capture(ex.traffic(2400)))), context)
-    assert serving.ledger.set_deployment(ex.NAME, ROLLOUT, None)
-    capsys.readouterr()
-    columns = ex.traffic(200, ROLLOUT.started_at, seed=1)
-    for scores, found in ((columns["score"], False), (1 - columns["score"], True)):
-        captured = serving.put(f"{CAPTURE}{found}", ex.capture({**columns, "score": scores}))
-        profile_traffic(batch(captured), context)
-        assert (_metrics(capsys.readouterr().out)[Metric.PREDICTION_SHIFT] > 1) == found
-
-
-def test_traffic_counts_though_it_cannot_be_compared(
-    serving: Account, context: Context, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    assert serving.ledger.set_deployment(ex.NAME, ROLLOUT, None)
-    serving.put(f"shards/{ex.NAME}/{ex.baseline().id}/2026-03-02/x.json", b"none")
-    assert profile_traffic(batch(serving.put(CAPTURE, ex.capture(ex.traffic(200)))), context) == {
-        "batchItemFailures": []
-    }
-    assert "holds no shards" in caplog.text
-    assert _metrics(capsys.readouterr().out) == {Metric.ROWS_COUNTED: 200, Metric.ROWS_QUARANTINED: 0}
 
 
 def test_before_the_first_version(account: Account, context: Context, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from functions.deploy_model.handler import handler as deploy_model
 from functions.reconcile.handler import handler as reconcile
 from functions.start_retraining.handler import handler as start_retraining
 from functions.track_episode.handler import handler as track_episode
+from functions.watch_rollout.handler import handler as watch_rollout
 from tests.contract.test_services import put_parameter
 from tests.events import batch, event
 from tests.fakes import examples as ex
@@ -53,6 +55,17 @@ def test_an_alarm_starts_the_pipeline_once(account: Account, context: Context) -
     )["PipelineParameters"]
     assert {p["Name"]: p["Value"] for p in parameters}["EpisodeId"] == episode.id
     assert account.told() == ["[driftloop] late_train: retraining started"]
+
+
+def test_a_rollout_is_looked_at_again_until_it_is_over(account: Account, context: Context) -> None:
+    changed = event("endpoint_deployment_state_change")
+    assert watch_rollout(batch(changed), context) == DONE
+    account.ledger.set_champion(ex.NAME, ex.champion())
+    rollout = ex.deployment(2)
+    assert account.ledger.set_deployment(ex.NAME, rollout, None)
+    assert watch_rollout(batch(changed), context) == FAILED
+    assert account.ledger.set_deployment(ex.NAME, replace(rollout, phase="done"), rollout)
+    assert watch_rollout(batch(changed), context) == DONE
 
 
 def test_an_alarm_whose_event_was_lost_is_found_standing(account: Account, context: Context) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -119,27 +118,6 @@ def test_a_model_deployed_before_there_was_an_alarm_is_rolled_out_without_it(wor
     _serve(world)
     _approve(world, 2)
     assert world.hosting.rollouts[0][1].alarms == (f"{ex.BASE}-errors",)
-
-
-def test_a_rollout_knows_how_far_apart_both_versions_were_before_the_gate(world: World) -> None:
-    _serve(world)
-    assert _deployment(world).expected is None
-    for version, judged, expected in ((2, 1, 0.03), (3, 1, None)):
-        world.deployer.decided(_evaluated(world, version, judged))
-        assert _deployment(world).expected == expected
-        world.hosting.settle(ex.BASE)
-        world.confirmer.changed(ex.BASE)
-
-
-def _evaluated(world: World, version: int, judged: int) -> str:
-    """ARN: the gate compared a version with another one, and the pipeline registered it."""
-    key = f"evaluations/{ex.NAME}/{version}/evaluation.json"
-    evaluation = {"difference": 0.03, "champion": {"model_data_url": ex.package(judged).model_data_url}}
-    world.objects.write(ex.ARTIFACTS, key, json.dumps(evaluation).encode())
-    package = ex.package(version)
-    properties = {**package.properties, "evaluation_uri": f"s3://{ex.ARTIFACTS}/{key}"}
-    world.hosting.add(replace(package, properties=properties))
-    return package.arn
 
 
 def test_without_instances_all_traffic_moves_at_once_and_sagemaker_watches_nothing(world: World) -> None:

@@ -414,8 +414,11 @@ def test_a_model_file_without_shadows_ends_those_that_are_under_way(shadowing: S
 
 
 def test_both_are_compared_row_by_row(shadowing: Shadows) -> None:
-    compared = replace(shadowing.rollout, expected=0.01)
-    assert shadowing.ledger.set_deployment(ex.NAME, compared, shadowing.rollout)
+    evaluation = f"evaluations/{ex.NAME}/2/evaluation.json"
+    shadowing.objects.write(ex.ARTIFACTS, evaluation, _evaluated(1))
+    package = shadowing.hosting.package(V2)
+    properties = {**package.properties, "evaluation_uri": f"s3://{ex.ARTIFACTS}/{evaluation}"}
+    shadowing.hosting.add(replace(package, properties=properties))
     for hour, wrong in ((1, 0.3), (4, 0.5)):
         shadowing.captured_as(VARIANT, [0.2] * 30, hour)
         shadowing.captured_as(SHADOW, [wrong] * 25, hour)
@@ -430,6 +433,23 @@ def test_both_are_compared_row_by_row(shadowing: Shadows) -> None:
     assert report["pairs"]["rows"] == 50
     assert report["pairs"]["mean_probability"]["shadow"] == pytest.approx(0.4)
     assert report["pairs"]["expected_difference"] == 0.01
+
+
+def _evaluated(champion: int) -> bytes:
+    """What the gate wrote about version 2 against another one."""
+    archive = ex.package(champion).model_data_url
+    return json.dumps({"difference": 0.01, "champion": {"model_data_url": archive}}).encode()
+
+
+def test_the_gate_has_to_have_compared_with_the_version_that_serves(shadowing: Shadows) -> None:
+    evaluation = f"evaluations/{ex.NAME}/2/evaluation.json"
+    shadowing.objects.write(ex.ARTIFACTS, evaluation, _evaluated(7))
+    package = shadowing.hosting.package(V2)
+    properties = {**package.properties, "evaluation_uri": f"s3://{ex.ARTIFACTS}/{evaluation}"}
+    shadowing.hosting.add(replace(package, properties=properties))
+    shadowing.clock.advance(hours=1)
+    shadowing.compare()
+    assert shadowing.report()["pairs"]["expected_difference"] is None
 
 
 def test_answers_of_an_earlier_shadow_are_not_its_own(shadowing: Shadows) -> None:

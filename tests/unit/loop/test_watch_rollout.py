@@ -1,122 +1,210 @@
-"""Traffic that arrives while a version is rolled out tells how it answers."""
+"""A version is on its way: what it answers is compared with what was answered before."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
-from driftloop.data.schema import Columns
-from driftloop.loop.watch_rollout import RolloutWatch
-from driftloop.monitoring.profile import profile_columns
-from driftloop.ports import Deployment, TerminalError
+from driftloop.data.records import capture_key
+from driftloop.loop.watch_rollout import APART, OBJECTS, SAMPLES, Look, RolloutWatch
+from driftloop.ports import Deployment
 from driftloop.promotion.shift import MIN_ROWS
 from driftloop.simulation.fakes import FakeModels
 from tests.fakes import examples as ex
 from tests.unit.loop.world import World
 
-NOON = ex.START + timedelta(days=1, hours=12)
-ROLLOUT = replace(ex.deployment(2), started_at=NOON, expected=0.02)
+NOON = ex.START + timedelta(days=10, hours=12)
+ROLLOUT = replace(ex.deployment(2), started_at=NOON)
+EVALUATION = f"evaluations/{ex.NAME}/2/evaluation.json"
 
 
 class Watched(World):
-    """Version 1 has answered for two days; version 2 is rolled out at noon of the second."""
+    """Version 1 has answered for weeks, 120 rows an hour; version 2 is rolled out at noon."""
+
+    def capture(self, at: datetime, rows: int = 120, wrong: bool = False, event: str = "") -> None:
+        """A capture object."""
+        columns = ex.traffic(rows, at, days=0.01, seed=int(at.timestamp()) % 10_000)
+        if wrong:
+            columns["score"] = 1 - columns["score"]
+        key = capture_key("capture", ex.BASE, "AllTraffic", at, event or f"e{at:%H%M%S}")
+        self.objects.write(ex.LIVE, key, ex.capture(columns))
+
+    def evaluate(self, content: object) -> None:
+        """The gate has written something."""
+        self.objects.write(ex.ARTIFACTS, EVALUATION, json.dumps(content).encode())
 
     def roll_out(self, deployment: Deployment = ROLLOUT) -> None:
         """Record it."""
         assert self.ledger.set_deployment(ex.NAME, deployment, self.ledger.deployment(ex.NAME))
 
-    def score(self, columns: Columns) -> float | None:
-        """Of one batch of traffic."""
-        watch = RolloutWatch(self.models, self.ledger, self.objects, self.clock, ex.LIVE)
-        return watch.score(ex.NAME, profile_columns(ex.baseline().bins, columns, ex.SCHEMA))
+    def look(self) -> Look | None:
+        """Ten minutes into the rollout, or whenever it is."""
+        watch = RolloutWatch(self.models, self.ledger, self.hosting, self.objects, self.clock, ex.LIVE)
+        return watch.look(ex.BASE)
+
+    @property
+    def score(self) -> float | None:
+        """Of a look at a version that is on its way."""
+        look = self.look()
+        assert look is not None
+        return look.score
+
+
+def _world(minute: int = 31, **parts: object) -> Watched:
+    world = Watched(models=FakeModels(ex.model(**parts)))
+    world.serve()
+    for back in range(SAMPLES):
+        world.capture((NOON - APART * (back + 1) - timedelta(hours=1)).replace(minute=minute))
+    package = ex.package(2)
+    world.hosting.add(ex.package(1))
+    uri = f"s3://{ex.ARTIFACTS}/{EVALUATION}"
+    world.hosting.add(replace(package, properties={**package.properties, "evaluation_uri": uri}))
+    world.evaluate({"difference": 0.02, "champion": {"model_data_url": ex.package(1).model_data_url}})
+    world.roll_out()
+    world.clock.advance(days=9, hours=11, minutes=10)
+    assert world.clock.now() == NOON + timedelta(minutes=10)
+    return world
 
 
 @pytest.fixture
 def world() -> Watched:
-    world = Watched()
-    world.serve()
-    world.profile(world.captured(ex.traffic(4800, days=2, seed=1)))
-    world.roll_out()
-    return world
-
-
-SINCE = ex.traffic(500, NOON, days=0.01, seed=2)
-OPPOSITE = {**SINCE, "score": 1 - SINCE["score"]}
+    return _world()
 
 
 def test_a_version_that_answers_as_before_is_below_its_limit(world: Watched) -> None:
-    score = world.score(SINCE)
-    assert score is not None
-    assert 0 < score < 0.6
+    world.capture(NOON + timedelta(minutes=3))
+    look = world.look()
+    assert look
+    assert look.score is not None
+    assert 0 < look.score < 0.6
+    assert look.reason.startswith("version 2 is updating: the shift of 120 predictions is 0.")
 
 
 def test_one_that_answers_otherwise_is_over_it(world: Watched) -> None:
-    score = world.score(OPPOSITE)
-    assert score is not None
-    assert score > 2
+    world.capture(NOON + timedelta(minutes=3), wrong=True)
+    assert world.score
+    assert world.score > 2
+
+
+def test_one_whose_answers_are_no_probabilities_is_over_it(world: Watched) -> None:
+    at = NOON + timedelta(minutes=3)
+    columns = ex.traffic(120, at, days=0.01)
+    columns["score"] = np.full(120, 17.5)
+    world.objects.write(ex.LIVE, capture_key("capture", ex.BASE, "AllTraffic", at, "e"), ex.capture(columns))
+    assert world.score
+    assert world.score > 5
 
 
 def test_the_model_file_says_what_is_tolerated(world: Watched) -> None:
+    world.capture(NOON + timedelta(minutes=3), wrong=True)
     world.models.replace(ex.model(serving={"rollout": {"tolerance": 0.9}}))
-    score = world.score(OPPOSITE)
-    assert score is not None
-    assert score < 0.6
+    assert world.score
+    assert world.score < 0.6
 
 
-def test_only_traffic_before_the_rollout_is_compared_with(world: Watched) -> None:
-    """From noon to noon: neither what the new version answers nor what was answered two days ago."""
-    before = world.score(OPPOSITE)
-    late = ex.traffic(4000, NOON, days=0.5, seed=3)
-    early = ex.traffic(4000, NOON - timedelta(days=2), days=0.9, seed=4)
-    world.profile(world.captured({**late, "score": np.ones(4000)}, "b"), world.captured(early, "c"))
-    assert world.score(OPPOSITE) == before
+def test_only_the_latest_answers_since_the_rollout_began_are_judged(world: Watched) -> None:
+    """The old fleet answered before, and still does at first; files are other rows."""
+    world.capture(NOON - timedelta(seconds=2), 2000, wrong=True)
+    world.capture(NOON + timedelta(minutes=8), 2000, wrong=True, event=f"{'0123456789ab' * 2}-0")
+    assert world.score is None
+    world.capture(NOON + timedelta(minutes=1), 2000)
+    sound = world.score
+    assert sound
+    assert sound < 1
+    world.capture(NOON + timedelta(minutes=9), 2000, wrong=True)
+    wrong = world.score
+    assert wrong
+    assert wrong > 2
+
+
+def test_small_captures_are_read_together_up_to_a_number(world: Watched) -> None:
+    for second in range(OBJECTS + 10):
+        world.capture(NOON + timedelta(minutes=2, seconds=second), 3)
+    look = world.look()
+    assert look
+    assert f"the shift of {3 * OBJECTS} predictions" in look.reason
+
+
+def test_quiet_hours_are_read_whole() -> None:
+    world = _world(minute=55)
+    world.capture(NOON + timedelta(minutes=3))
+    assert world.score is not None
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "why"),
+    [
+        ({"difference": 0.02, "champion": {"model_data_url": "s3://other"}}, "has not compared it with version 1"),
+        ({"difference": None, "champion": {"model_data_url": "x"}}, "has not compared"),
+        ({"champion": None}, "has not compared"),
+        ([], "has not compared"),
+        (
+            {"difference": float("nan"), "champion": {"model_data_url": ex.package(1).model_data_url}},
+            "has not compared",
+        ),
+    ],
+)
+def test_without_a_comparison_nothing_is_said(world: Watched, evaluation: object, why: str) -> None:
+    world.capture(NOON + timedelta(minutes=3), wrong=True)
+    world.evaluate(evaluation)
+    look = world.look()
+    assert look
+    assert look.score is None
+    assert why in look.reason
+
+
+def test_what_is_too_little_is_told(world: Watched) -> None:
+    world.capture(NOON + timedelta(minutes=3), MIN_ROWS - 1, wrong=True)
+    look = world.look()
+    assert look
+    assert "99 answers since the rollout began are too few" in look.reason
+    world.ledger.set_champion(ex.NAME, ex.champion(since=NOON - timedelta(days=3)))
+    world.roll_out(replace(ROLLOUT, started_at=NOON + timedelta(seconds=1)))
+    look = world.look()
+    assert look
+    assert "too little traffic of version 1" in look.reason
 
 
 @pytest.mark.parametrize(
     "deployment",
     [
-        replace(ROLLOUT, phase="prepared"),
         replace(ROLLOUT, phase="rolled_back"),
         replace(ROLLOUT, phase="done"),
-        replace(ROLLOUT, expected=None),
+        replace(ROLLOUT, phase="shadowing", shadow="v2-shadow-of-v1", config="v2-shadow-of-v1"),
         replace(ROLLOUT, shadow="v2-shadow-of-v1", config="v2-shadow-of-v1"),
+        replace(ROLLOUT, instead_of=f"{ex.GROUP_ARN}/3"),
     ],
 )
-def test_nothing_is_said_of_anything_else(world: Watched, deployment: Deployment) -> None:
+def test_there_is_nothing_to_look_at_otherwise(world: Watched, deployment: Deployment) -> None:
     world.roll_out(deployment)
-    assert world.score(OPPOSITE) is None
+    assert world.look() is None
 
 
-def test_nothing_is_said_before_the_first_version_or_after_little_traffic(world: Watched) -> None:
-    world.roll_out(replace(ROLLOUT, started_at=NOON + timedelta(days=9)))
-    assert world.score(OPPOSITE) is None
-    few = {name: values[: MIN_ROWS - 1] for name, values in OPPOSITE.items()}
-    world.roll_out()
-    assert world.score(few) is None
+def test_it_waits_for_the_endpoint_to_be_told_and_for_a_version_before(world: Watched) -> None:
+    world.roll_out(replace(ROLLOUT, phase="prepared"))
+    assert world.look() == Look(None, "version 2 is prepared for its rollout")
     new = Watched()
+    assert new.look() is None
     new.roll_out()
-    assert new.score(OPPOSITE) is None
+    assert new.look() == Look(None, "version 2 is updating and there is none before it")
+
+
+def test_a_version_without_an_entry_in_the_registry_is_not_judged(world: Watched) -> None:
+    world.roll_out(replace(ROLLOUT, package_arn=f"{ex.GROUP_ARN}/9"))
+    assert world.look() == Look(None, "version 2 is updating: it is not in the registry")
 
 
 def test_what_the_kit_takes_back_itself_is_watched_while_it_bakes() -> None:
-    """The champion's place is taken at once, and its alarms are looked at for the bake time."""
-    world = Watched(models=FakeModels(ex.model(serving={"mode": "serverless", "rollout": {"bake": "30m"}})))
-    world.serve()
-    world.profile(world.captured(ex.traffic(4800, days=2, seed=1)))
+    """Its place is taken at once, and its alarms are looked at for the bake time."""
+    world = _world(serving={"mode": "serverless", "rollout": {"bake": "30m"}})
+    world.capture(NOON + timedelta(minutes=3), wrong=True)
     world.roll_out(replace(ROLLOUT, phase="done"))
     world.ledger.set_champion(ex.NAME, ex.champion(2, NOON, ex.champion()))
-    world.clock.advance(hours=11, minutes=20)
-    score = world.score(OPPOSITE)
-    assert score is not None
-    assert score > 2
-    world.clock.advance(minutes=20)
-    assert world.score(OPPOSITE) is None
-
-
-def test_shards_that_are_none_are_told(world: Watched) -> None:
-    world.objects.write(ex.LIVE, f"shards/{ex.NAME}/{ex.baseline().id}/2026-03-03/x.json", b"{}x")
-    with pytest.raises(TerminalError, match="holds no shards"):
-        world.score(SINCE)
+    assert world.score
+    assert world.score > 2
+    world.clock.advance(minutes=30)
+    assert world.look() is None

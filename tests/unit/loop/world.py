@@ -70,16 +70,7 @@ class World:
     @property
     def deployer(self) -> Deployer:
         return Deployer(
-            self.models,
-            self.ledger,
-            self.hosting,
-            self.objects,
-            self.scaler,
-            self.announcer,
-            self.clock,
-            ex.LIVE,
-            KEY,
-            ANSWERED,
+            self.models, self.ledger, self.hosting, self.scaler, self.announcer, self.clock, ex.LIVE, KEY, ANSWERED
         )
 
     @property

@@ -288,7 +288,7 @@ FUNCTIONS = (
         memory=1769,
         timeout=60,
         # A message comes back every minute of a rollout, which takes up to four hours and what SageMaker needs for instances.
-        work=Work("rollout", batch_size=1, deliveries=480, again=60),
+        work=Work("rollout", batch_size=1, deliveries=480, concurrency=2, again=60),
         grants=(
             _read(LIVE, "capture"),
             _list(LIVE, "capture"),

@@ -77,7 +77,7 @@ def _clear() -> None:
         ("detect_drift", "_LABELLED"),
         ("detect_drift", "_SHARDS"),
         ("join_labels", "_ROWS"),
-        ("watch_rollout", "_USUAL"),
+        ("watch_rollout", "_READ"),
         ("join_labels", "_KNOWN"),
     )
     for module, name in caches:

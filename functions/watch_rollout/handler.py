@@ -12,7 +12,7 @@ from driftloop.aws.emf import emit
 from driftloop.aws.events import EndpointChange, parse_body
 from driftloop.loop.watch_rollout import RolloutWatch
 from driftloop.names import Metric, model_of_endpoint
-from driftloop.ports import RetryableError
+from driftloop.ports import RetryableError, TerminalError
 
 logger = Logger(service="watch_rollout")
 
@@ -27,11 +27,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         wiring.objects(),
         wiring.CLOCK,
         wiring.settings().live_bucket,
+        wiring.pool().map,
     )
 
     def handle(record: batch.Record) -> str:
         endpoint = parse_body(EndpointChange, record).detail.endpoint_name
-        look = watch.look(endpoint)
+        try:
+            look = watch.look(endpoint)
+        except TerminalError as error:
+            # It does not heal, and people hear of it from whatever else needs the same.
+            return f"{endpoint} is not watched: {error}"
         if look is None:
             return f"no version is on its way to {endpoint}"
         if look.score is not None:

@@ -20,6 +20,7 @@ from pipelines.steps.conflicts import conflict_faults
 from pipelines.steps.coverage import coverage_faults
 from pipelines.steps.leakage import leakage_faults
 from pipelines.steps.manifest import manifest_faults
+from pipelines.steps.out_of_time import CUTS
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
 
 MAX_UNREAL = 0.01
@@ -118,13 +119,18 @@ def table_faults(schema: Schema, columns: Columns, window: Window, min_rows: int
 
 
 def window_faults(times: np.ndarray[Any, Any], monitoring: Mapping[str, Any]) -> Iterator[str]:
-    """Whether limits can be set: they are from windows with as many rows as one must have live."""
+    """Whether limits can be set: they are from windows with as many rows as one must have live, of those that are predicted
+    out of time."""
     length, least = monitoring["window"], monitoring["min_rows"]
+    if not len(times):
+        return
+    first = np.sort(times)[int(len(times) * CUTS[0])].astype("datetime64[D]")
+    times = times[times >= first]
     rows = np.unique(times.astype("datetime64[s]").astype(np.int64) // length, return_counts=True)[1]
     full, needed = int((rows >= least).sum()), monitoring["smoothing"] + MIN_BLOCKS - 1
     if full < needed:
         yield (
-            f"{full} of {len(rows)} windows of {length // 3600} h have monitoring.min_rows ({least}) rows (half of all have "
+            f"{full} of the last {len(rows)} windows of {length // 3600} h have monitoring.min_rows ({least}) rows (half of all have "
             f"{int(np.median(rows))} or more), and at least {needed} are needed to set limits for a monitoring.smoothing of "
             f"{monitoring['smoothing']}: lower min_rows or smoothing, or lengthen monitoring.window or training.window"
         )

@@ -52,10 +52,11 @@ class Predictions:
         try:
             question = self._question(kind, body, inference_id)
             told = self._ask(question, inference_id)
+            # Whatever it is: monitoring has to hear of answers that clients cannot use.
+            self._capture(question, told, inference_id)
             answer = _predictions(question, told, kind)
         except _RefusedError as error:
             return Answer(error.status, JSON, json.dumps({"errors": [problem.to_dict() for problem in error.problems]}))
-        self._capture(question, told, inference_id)
         return replace(answer, inference_id=inference_id)
 
     def _question(self, kind: str, body: bytes, inference_id: str) -> Question:

@@ -24,6 +24,10 @@ class WarmFiles(Generic[Content]):
         self._groups[group] = files
         return list(files.values())
 
+    def count(self, group: Hashable) -> int:
+        """Files of a group that are kept."""
+        return len(self._groups.get(group, ()))
+
     def clear(self) -> None:
         """Forget everything."""
         self._groups.clear()

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from itertools import islice
+
+import numpy as np
 
 from driftloop.data.capture import decode_capture
 from driftloop.data.decoded import SCORE
 from driftloop.loop.bake import is_baking
 from driftloop.loop.batch_files import is_of_file
 from driftloop.loop.expected_difference import expected_difference
+from driftloop.loop.warm import WarmFiles
 from driftloop.names import VARIANT, model_of_endpoint
 from driftloop.ports import Champion, Clock, Deployment, Hosting, Ledger, Model, Models, NotFoundError, Objects
-from driftloop.promotion.shift import MIN_ROWS, NOTHING, Answers, Usual
+from driftloop.promotion.shift import MIN_ROWS, Answers, Usual
 
 SAMPLES, APART = 24, timedelta(hours=7)
 """Seven hours apart, 24 samples are of a week, each of another hour of the day."""
-ROWS = 2000
-"""Answers that are judged, the latest ones."""
-OBJECTS = 50
-"""Captures that are read for them, or for a sample: some hold one row only."""
-_TEN = timedelta(minutes=10)
-_HOUR = timedelta(hours=1)
+AT_ONCE = 8
+"""Samples that one look reads, so that none takes long."""
+ROWS = 500
+"""Answers of a sample, and at most of what is judged."""
+OBJECTS = 300
+"""Captures that are read for them: some hold one row only."""
+FRESH = timedelta(minutes=5)
+"""How old the answers are that are judged, if there are enough: the longer ago, the more the old fleet has answered."""
+_TEN, _HOUR = timedelta(minutes=10), timedelta(hours=1)
+_TOLD = timedelta(hours=1)
+"""When an endpoint is told after this, its own event brings another look."""
 
-_USUAL: dict[tuple[str, str, datetime], Usual | None] = {}
-"""What a warm function has read of rollouts that are under way; captures of the past do not change."""
-_KEPT = 16
+_READ: WarmFiles[Answers] = WarmFiles()
+"""Hours that a warm function has read; what was captured in the past does not change."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,9 @@ class Look:
     score: float | None
     """Shift of the predictions, 1 at its limit; None if nothing can be said."""
     reason: str
+
+
+Each = Callable[[Callable[[str], Answers], Sequence[str]], Iterable[Answers]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class RolloutWatch:
     objects: Objects
     clock: Clock
     live_bucket: str
+    each: Each = map
+    """Reads several captures, in order."""
 
     def look(self, endpoint: str) -> Look | None:
         """Look at an endpoint as it is now; None if no version is on its way to its clients."""
@@ -57,12 +68,12 @@ class RolloutWatch:
         deployment = self.ledger.deployment(name)
         if deployment is None or deployment.is_shadow or deployment.instead_of:
             return None
-        champion = self.ledger.champion(name)
+        champion, now = self.ledger.champion(name), self.clock.now()
         version = f"version {deployment.version} is {deployment.phase}"
-        if deployment.phase == "prepared":
+        if deployment.phase == "prepared" and now - deployment.started_at < _TOLD:
             return Look(None, f"{version} for its rollout")
         model = self.models.get(name)
-        if champion is not None and deployment.phase == "done" and is_baking(model, champion, self.clock.now()):
+        if champion is not None and deployment.phase == "done" and is_baking(model, champion, now):
             champion = champion.previous
         elif deployment.phase != "updating":
             return None
@@ -79,22 +90,21 @@ class RolloutWatch:
         expected = expected_difference(self.hosting, self.objects, before, package)
         if expected is None:
             return None, f"the gate has not compared it with version {before.version}"
-        captures = _Captures(self.objects, self.live_bucket, model)
-        key = (model.name, deployment.package_arn, deployment.started_at)
-        if key not in _USUAL:
-            if len(_USUAL) >= _KEPT:
-                _USUAL.clear()
-            moments = [deployment.started_at - APART * (back + 1) for back in range(SAMPLES)]
-            _USUAL[key] = Usual.of_samples([captures.sample(m) for m in moments if m - _HOUR >= before.since])
-        usual = _USUAL[key]
+        captures = _Captures(self.objects, self.live_bucket, model, self.each)
+        samples, missing = captures.week(deployment.started_at, before.since)
+        if missing:
+            return None, f"{missing} hours of the week before are still to be read"
+        usual = Usual.of_samples(samples)
         if usual is None:
             return None, f"there is too little traffic of version {before.version} in the week before"
         now = captures.latest(deployment.started_at, self.clock.now())
-        tolerance = model.spec["serving"]["rollout"].get("tolerance", 1.0)
-        score = usual.score(now, expected, tolerance)
-        if score is None:
+        found = usual.score(now, expected, model.spec["serving"]["rollout"].get("tolerance", 1.0))
+        if found is None:
             return None, f"{now.rows} answers since the rollout began are too few: {MIN_ROWS} are needed"
-        return score, f"the shift of {now.rows} predictions is {score:.2f} of its limit"
+        return (
+            found.score,
+            f"{now.rows} predictions are {found.distance:.4f} from those before, limit {found.limit:.4f}",
+        )
 
 
 @dataclass(frozen=True)
@@ -104,40 +114,81 @@ class _Captures:
     objects: Objects
     bucket: str
     model: Model
+    each: Each
 
-    @cached_property
-    def _root(self) -> str:
-        return f"capture/{self.model.resources.endpoint}/{VARIANT}/"
-
-    def sample(self, moment: datetime) -> Answers:
-        """Some consecutive answers of the hour before a moment: from its middle on, or from anywhere if it is quiet."""
-        hour = (moment - _HOUR).replace(minute=0, second=0, microsecond=0)
-        middle = self._read(self._keys(f"{hour:%Y/%m/%d/%H}/3"))
-        return middle if middle.rows >= MIN_ROWS else self._read(self._keys(f"{hour:%Y/%m/%d/%H}/"))
+    def week(self, start: datetime, since: datetime) -> tuple[list[Answers], int]:
+        """Samples of the week before a rollout in which a version served, and how many of them are not read yet."""
+        hours = [
+            (start - APART * back - _HOUR).replace(minute=0, second=0, microsecond=0) for back in range(1, SAMPLES + 1)
+        ]
+        names = [f"{hour:%Y/%m/%d/%H}" for hour in hours if hour >= since]
+        group = (self.model.name, start)
+        read = min(len(names), _READ.count(group) + AT_ONCE)
+        return _READ.read(group, names[:read], self._sample), len(names) - read
 
     def latest(self, start: datetime, now: datetime) -> Answers:
-        """The latest answers since a start, the last ones first."""
-        return self._read(self._since(start, now))
+        """The latest answers since a start, the last ones first; older ones only if there are few."""
+        fresh = self._name(now - FRESH)
+        return self._read(self._since(start, now), lambda key, rows: rows >= MIN_ROWS and key < fresh)
+
+    def _sample(self, hour: str) -> Answers:
+        """Some consecutive answers of an hour: from its middle on, or from anywhere if it is quiet."""
+        for minutes in ("30-", "3", ""):
+            answers = self._read(self._keys(f"{hour}/{minutes}"))
+            if len(answers.scores) >= MIN_ROWS:
+                break
+        return answers
 
     def _since(self, start: datetime, now: datetime) -> Iterator[str]:
-        first = f"{self._root}{start:%Y/%m/%d/%H/%M-%S}"
-        moment = now
+        first, moment = self._name(start), now
         while moment >= start - _TEN:
             for key in reversed(self._keys(f"{moment:%Y/%m/%d/%H}/{moment.minute // 10}")):
                 if key >= first:
                     yield key
             moment -= _TEN
 
+    def _name(self, moment: datetime) -> str:
+        return f"{self._root}{moment:%Y/%m/%d/%H/%M-%S}"
+
+    @property
+    def _root(self) -> str:
+        return f"capture/{self.model.resources.endpoint}/{VARIANT}/"
+
     def _keys(self, prefix: str) -> list[str]:
         found = self.objects.keys(self.bucket, self._root + prefix)
+        if self.model.spec["serving"]["mode"] == "asynchronous":
+            return found  # captured by the kit and named as files are
         # Files are other rows than clients ask for, and the version before may have answered them.
         return [key for key in found if not is_of_file(key)]
 
-    def _read(self, keys: Iterable[str]) -> Answers:
-        answers = NOTHING
-        for key in islice(keys, OBJECTS):
-            for part in decode_capture(self.model.schema, self.objects.blocks(self.bucket, key)):
-                answers += Answers.of(part.columns[SCORE], part.refused)
-                if answers.rows >= ROWS:
-                    return answers
-        return answers
+    def _read(self, keys: Iterable[str], enough: Callable[[str, int], bool] = lambda _, __: False) -> Answers:
+        """Answers of captures one after the other, until there are enough of them."""
+        scores, refused, rows = list[np.ndarray](), 0, 0
+        for some in _chunks(islice(keys, OBJECTS)):
+            for key, part in zip(some, self.each(self._object, some), strict=True):
+                if rows >= ROWS or enough(key, rows):
+                    break
+                scores.append(part.scores[: ROWS - rows])
+                refused, rows = refused + min(part.refused, ROWS), rows + part.rows
+            else:
+                continue
+            break
+        return Answers(np.concatenate([np.empty(0), *scores]), refused)
+
+    def _object(self, key: str) -> Answers:
+        """The first answers of a capture."""
+        scores, refused = list[np.ndarray](), 0
+        for part in decode_capture(self.model.schema, self.objects.blocks(self.bucket, key)):
+            scores.append(part.columns[SCORE])
+            refused += part.refused
+            if sum(map(len, scores)) >= ROWS:
+                break
+        return Answers(np.concatenate([np.empty(0), *scores])[:ROWS], refused)
+
+
+def _chunks(keys: Iterator[str]) -> Iterator[list[str]]:
+    """A few at a time: often the first have all that is needed."""
+    size = 1
+    while some := list(islice(keys, size)):
+        yield some
+        size = 8

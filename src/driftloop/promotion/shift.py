@@ -10,68 +10,72 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-CELLS = 1000
+from driftloop.monitoring.statistics import Floats
+
 MIN_ROWS = 100
 """Fewer answers say nothing."""
 MIN_SAMPLES = 12
 """Fewer stretches of traffic do not show how much they differ."""
 _SURE = 3.0
 """How many times what chance does on average is allowed to chance."""
-
-Counts = np.ndarray[Any, np.dtype[np.int64]]
+_CELLS = 1000
+"""In which probabilities are counted, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a version, or two of them, answered to some rows."""
+    """A stretch of what was answered."""
 
-    counts: Counts
-    """Probabilities in equal cells from 0 to 1, shape (CELLS,)."""
+    scores: Floats
+    """Probabilities, shape (n,), as they came: requests of one client stay together."""
     refused: int = 0
-    """Rows and records of which no probability could be read."""
-
-    @classmethod
-    def of(cls, scores: np.ndarray[Any, Any], refused: int = 0) -> Answers:
-        """Count probabilities, shape (n,)."""
-        cells = np.clip((scores * CELLS).astype(np.int64), 0, CELLS - 1)
-        return cls(np.bincount(cells, minlength=CELLS), refused)
-
-    def __add__(self, other: Answers) -> Answers:
-        return Answers(self.counts + other.counts, self.refused + other.refused)
+    """Answers of which no probability could be read."""
 
     @property
     def rows(self) -> int:
         """All of them."""
-        return int(self.counts.sum()) + self.refused
+        return len(self.scores) + self.refused
 
 
-NOTHING = Answers(np.zeros(CELLS, dtype=np.int64))
+@dataclass(frozen=True)
+class Score:
+    """What was answered since against what was answered before."""
+
+    distance: float
+    limit: float
+
+    @property
+    def score(self) -> float:
+        """1 is at the limit."""
+        return self.distance / self.limit
+
+
+@dataclass(frozen=True)
+class _Counted:
+    below: Floats
+    """Share of the probabilities up to the end of each cell."""
+    refused: float
+    """Share of all answers."""
+    rows: int
 
 
 @dataclass(frozen=True)
 class Usual:
-    """What the version before answered."""
+    """What the version before answered, in stretches at different hours and days."""
 
-    answers: Answers
-    spread: float
-    """Distance of the oddest sample from all of them together, without what chance alone does."""
+    samples: Sequence[Answers]
 
     @classmethod
     def of_samples(cls, samples: Sequence[Answers]) -> Usual | None:
-        """From stretches of traffic at different hours and days; None if those of ``MIN_ROWS`` answers are too few."""
-        known = [sample for sample in samples if sample.rows >= MIN_ROWS]
-        if len(known) < MIN_SAMPLES:
-            return None
-        together = sum(known, start=NOTHING)
-        odd = (_distance(sample, together) - _chance(together, sample.rows) for sample in known)
-        return cls(together, max(0.0, *odd))
+        """None if those with at least ``MIN_ROWS`` probabilities are too few."""
+        known = [sample for sample in samples if len(sample.scores) >= MIN_ROWS]
+        return cls(known) if len(known) >= MIN_SAMPLES else None
 
-    def score(self, now: Answers, expected: float, tolerance: float) -> float | None:
-        """Distance of the answers since from those before, divided by its limit: 1 is at the limit. None if they are too few.
+    def score(self, now: Answers, expected: float, tolerance: float) -> Score | None:
+        """How far the answers since are from those before; None if they are too few.
 
         Args:
             now: answers since the rollout began.
@@ -80,29 +84,40 @@ class Usual:
         """
         if now.rows < MIN_ROWS:
             return None
+        scores = np.concatenate([sample.scores for sample in self.samples])
+        together = _counted(Answers(scores, sum(sample.refused for sample in self.samples)))
         # Both sides are known to a cell.
-        limit = expected + tolerance + self.spread + _SURE * _chance(self.answers, now.rows) + 1 / CELLS
-        return _distance(now, self.answers) / limit
+        limit = (
+            expected + tolerance + self._spread(together, now.rows) + _SURE * _chance(together, now.rows) + 1 / _CELLS
+        )
+        return Score(_distance(_counted(now), together), limit)
+
+    def _spread(self, together: _Counted, rows: int) -> float:
+        """Distance of the oddest stretch as long as the one that is judged, without what chance alone does.
+
+        A few rows are often of one client, and further from all rows than many are.
+        """
+        parts = [_counted(Answers(sample.scores[:rows], sample.refused)) for sample in self.samples]
+        return max(0.0, *(_distance(part, together) - _chance(together, part.rows) for part in parts))
 
 
-def _distance(some: Answers, others: Answers) -> float:
+def _counted(answers: Answers) -> _Counted:
+    cells = np.clip((answers.scores * _CELLS).astype(np.int64), 0, _CELLS - 1)
+    below = np.cumsum(np.bincount(cells, minlength=_CELLS)) / max(1, len(cells))
+    return _Counted(below, answers.refused / answers.rows, answers.rows)
+
+
+def _distance(some: _Counted, others: _Counted) -> float:
     """Wasserstein-1 distance of the probabilities; an answer that is none is as far from any as can be."""
-    return float(np.abs(_below(some) - _below(others)).sum() / CELLS) + abs(
-        some.refused / some.rows - others.refused / others.rows
-    )
+    moved = np.abs(some.below - others.below).sum() / _CELLS if some.refused < 1 else 0.0
+    return float(moved) + abs(some.refused - others.refused)
 
 
-def _below(answers: Answers) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Share of the probabilities up to the end of each cell."""
-    share: np.ndarray[Any, np.dtype[np.float64]] = np.cumsum(answers.counts) / max(1, answers.counts.sum())
-    return share
-
-
-def _chance(answers: Answers, rows: int) -> float:
+def _chance(answers: _Counted, rows: int) -> float:
     """Most that the mean distance of a sample can be from what it and ``answers`` are drawn from.
 
     The mean of |F_n - F| is at most its standard deviation, sqrt(F (1 - F) / n).
     """
-    below, refused = _below(answers), answers.refused / answers.rows
-    spread = np.sqrt(below * (1 - below)).sum() / CELLS + np.sqrt(refused * (1 - refused))
+    below, refused = answers.below, answers.refused
+    spread = np.sqrt(np.clip(below * (1 - below), 0, None)).sum() / _CELLS + np.sqrt(refused * (1 - refused))
     return float(spread * np.sqrt(1 / rows + 1 / answers.rows))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from driftloop.data.records import capture_key
-from driftloop.loop.watch_rollout import APART, OBJECTS, SAMPLES, Look, RolloutWatch
+from driftloop.loop.watch_rollout import APART, AT_ONCE, OBJECTS, ROWS, SAMPLES, Look, RolloutWatch
 from driftloop.ports import Deployment
 from driftloop.promotion.shift import MIN_ROWS
 from driftloop.simulation.fakes import FakeModels
@@ -44,7 +44,10 @@ class Watched(World):
     def look(self) -> Look | None:
         """Ten minutes into the rollout, or whenever it is."""
         watch = RolloutWatch(self.models, self.ledger, self.hosting, self.objects, self.clock, ex.LIVE)
-        return watch.look(ex.BASE)
+        look = watch.look(ex.BASE)
+        while look and "still to be read" in look.reason:
+            look = watch.look(ex.BASE)
+        return look
 
     @property
     def score(self) -> float | None:
@@ -54,11 +57,11 @@ class Watched(World):
         return look.score
 
 
-def _world(minute: int = 31, **parts: object) -> Watched:
+def _world(minute: int = 31, event: str = "", **parts: object) -> Watched:
     world = Watched(models=FakeModels(ex.model(**parts)))
     world.serve()
     for back in range(SAMPLES):
-        world.capture((NOON - APART * (back + 1) - timedelta(hours=1)).replace(minute=minute))
+        world.capture((NOON - APART * (back + 1) - timedelta(hours=1)).replace(minute=minute), event=event)
     package = ex.package(2)
     world.hosting.add(ex.package(1))
     uri = f"s3://{ex.ARTIFACTS}/{EVALUATION}"
@@ -81,7 +84,7 @@ def test_a_version_that_answers_as_before_is_below_its_limit(world: Watched) -> 
     assert look
     assert look.score is not None
     assert 0 < look.score < 0.6
-    assert look.reason.startswith("version 2 is updating: the shift of 120 predictions is 0.")
+    assert look.reason.startswith("version 2 is updating: 120 predictions are 0.0")
 
 
 def test_one_that_answers_otherwise_is_over_it(world: Watched) -> None:
@@ -121,12 +124,46 @@ def test_only_the_latest_answers_since_the_rollout_began_are_judged(world: Watch
     assert wrong > 2
 
 
-def test_small_captures_are_read_together_up_to_a_number(world: Watched) -> None:
-    for second in range(OBJECTS + 10):
-        world.capture(NOON + timedelta(minutes=2, seconds=second), 3)
+def test_requests_of_one_row_are_read_together_up_to_a_number(world: Watched) -> None:
+    """As mode serverless captures them."""
+    for number in range(OBJECTS + 10):
+        world.capture(NOON + timedelta(minutes=6, seconds=number / 10), 1, event=f"e{number}")
     look = world.look()
     assert look
-    assert f"the shift of {3 * OBJECTS} predictions" in look.reason
+    assert f": {OBJECTS} predictions are" in look.reason
+
+
+def test_large_captures_are_read_as_far_as_needed(world: Watched) -> None:
+    world.capture(NOON + timedelta(minutes=2), 3 * ROWS)
+    look = world.look()
+    assert look
+    assert f": {ROWS} predictions are" in look.reason
+
+
+def test_what_the_old_fleet_answered_is_left_out_if_there_is_enough_of_late(world: Watched) -> None:
+    for minute in range(9):
+        world.capture(NOON + timedelta(minutes=minute), 30, wrong=minute > 4)
+    look = world.look()
+    assert look
+    assert ": 120 predictions are" in look.reason
+    assert look.score
+    assert look.score > 1
+
+
+def test_a_look_reads_a_few_hours_of_the_week(world: Watched) -> None:
+    watch = RolloutWatch(world.models, world.ledger, world.hosting, world.objects, world.clock, ex.LIVE)
+    look = watch.look(ex.BASE)
+    assert look == Look(
+        None, f"version 2 is updating: {SAMPLES - AT_ONCE} hours of the week before are still to be read"
+    )
+
+
+def test_asynchronous_answers_are_named_as_files_and_judged_all_the_same() -> None:
+    name = f"{'0123456789ab' * 2}-0"
+    world = _world(event=name, serving={"mode": "asynchronous"})
+    world.capture(NOON + timedelta(minutes=3), wrong=True, event=name)
+    assert world.score
+    assert world.score > 2
 
 
 def test_quiet_hours_are_read_whole() -> None:
@@ -187,6 +224,8 @@ def test_there_is_nothing_to_look_at_otherwise(world: Watched, deployment: Deplo
 def test_it_waits_for_the_endpoint_to_be_told_and_for_a_version_before(world: Watched) -> None:
     world.roll_out(replace(ROLLOUT, phase="prepared"))
     assert world.look() == Look(None, "version 2 is prepared for its rollout")
+    world.clock.advance(hours=1)
+    assert world.look() is None
     new = Watched()
     assert new.look() is None
     new.roll_out()

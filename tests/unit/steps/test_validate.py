@@ -56,15 +56,17 @@ def test_one_class_and_no_rows():
 
 
 def test_windows_that_are_too_few_to_set_limits_say_what_to_change():
+    """The first four of ten days are learned from before anything is predicted."""
     times = rows(days=10)["departure"]
-    monitoring = {"window": 86400, "min_rows": 300, "smoothing": 6}
+    monitoring = {"window": 86400, "min_rows": 300, "smoothing": 2}
     assert list(window_faults(times, monitoring)) == []
     assert list(window_faults(times, {**monitoring, "min_rows": 301})) == [
-        "0 of 10 windows of 24 h have monitoring.min_rows (301) rows (half of all have 300 or more), and at least 10 are needed "
-        "to set limits for a monitoring.smoothing of 6: lower min_rows or smoothing, or lengthen monitoring.window or "
+        "0 of the last 6 windows of 24 h have monitoring.min_rows (301) rows (half of all have 300 or more), and at least 6 are "
+        "needed to set limits for a monitoring.smoothing of 2: lower min_rows or smoothing, or lengthen monitoring.window or "
         "training.window"
     ]
-    assert len(list(window_faults(times, {**monitoring, "smoothing": 7}))) == 1
+    assert len(list(window_faults(times, {**monitoring, "smoothing": 3}))) == 1
+    assert list(window_faults(times[:0], monitoring)) == []
 
 
 @pytest.fixture

@@ -82,8 +82,12 @@ _NOTIFY = Grant(["sns:Publish"], [arn("sns", ref.TOPIC)])
 _ANNOUNCE = (_NOTIFY, Grant(["events:PutEvents"], [arn("events", "event-bus/default")]))
 """People, and whoever listens to the account's own bus."""
 _BASELINES = _read(ARTIFACTS, "evaluations")
-_EVALUATIONS = Grant(
-    ["s3:GetObject"], [bucket_arn(ARTIFACTS, "evaluations/*/evaluation.json")], "what the gates of all models wrote"
+_EVALUATIONS = (
+    Grant(
+        ["s3:GetObject"], [bucket_arn(ARTIFACTS, "evaluations/*/evaluation.json")], "what the gates of all models wrote"
+    ),
+    # Without it an evaluation that was deleted looks like one that may not be read.
+    _list(ARTIFACTS, "evaluations"),
 )
 # A version's card says how it was judged and, from its archive, what it was made from.
 _CARDS = (
@@ -292,9 +296,7 @@ FUNCTIONS = (
         grants=(
             _read(LIVE, "capture"),
             _list(LIVE, "capture"),
-            _EVALUATIONS,
-            # Without it an evaluation that was deleted looks like one that may not be read.
-            _list(ARTIFACTS, "evaluations"),
+            *_EVALUATIONS,
             _ledger("GetItem"),
             _sagemaker(["DescribeModelPackage"], "model-package"),
             _MODELS,
@@ -310,9 +312,7 @@ FUNCTIONS = (
             _read(LIVE, "capture"),
             _list(LIVE, "capture"),
             _write(LIVE, "shadows"),
-            _BASELINES,
-            # Without it an evaluation that was deleted looks like one that may not be read.
-            _list(ARTIFACTS, "evaluations"),
+            *_EVALUATIONS,
             _ledger("GetItem", "PutItem"),
             _sagemaker(["DescribeModelPackage", "UpdateModelPackage"], "model-package"),
             Grant(["cloudwatch:GetMetricData"], ["*"], "CloudWatch's metrics are no resources"),

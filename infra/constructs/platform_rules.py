@@ -10,6 +10,7 @@ from infra.constructs.queue_rule import QueueRule
 from infra.references import arn
 
 _ENDED = ["Succeeded", "Failed", "Stopped"]
+_CHANGED = ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"]
 
 
 class PlatformRules(Construct):
@@ -62,7 +63,7 @@ class PlatformRules(Construct):
             description="An endpoint was created or updated, or a rollout ended",
             pattern={
                 "source": ["aws.sagemaker"],
-                "detail-type": ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"],
+                "detail-type": _CHANGED,
                 "detail": {"EndpointName": [{"prefix": f"{PREFIX}-"}]},
             },
             work="endpoint",
@@ -74,7 +75,7 @@ class PlatformRules(Construct):
             description="An endpoint is being updated",
             pattern={
                 "source": ["aws.sagemaker"],
-                "detail-type": ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"],
+                "detail-type": _CHANGED,
                 "detail": {"EndpointName": [{"prefix": f"{PREFIX}-"}], "EndpointStatus": ["UPDATING"]},
             },
             work="rollout",

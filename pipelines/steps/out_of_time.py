@@ -39,8 +39,7 @@ def predict_out_of_time(trainer: Trainer, columns: Columns) -> OutOfTime:
     times = columns[schema.time]
     # Whole days, so that no model has seen the morning of a day that it predicts.
     days = times.astype("datetime64[D]")
-    ordered = np.sort(days)
-    starts = sorted({ordered[int(len(ordered) * cut)] for cut in CUTS} - {ordered[0]}) if len(ordered) else []
+    starts = fold_starts(days)
     if not starts:
         raise StepError(f"{len(times)} training rows lie in too few days to hold back the last ones")
     parts = []
@@ -51,6 +50,12 @@ def predict_out_of_time(trainer: Trainer, columns: Columns) -> OutOfTime:
         kept = {name: columns[name] for name in (schema.time, schema.label, *schema.slices)}
         parts.append(select(kept, ahead) | {SCORE: scores})
     return OutOfTime(concatenate(parts), _importance(trainer, predictor, ahead))
+
+
+def fold_starts(days: np.ndarray[Any, np.dtype[np.datetime64]]) -> list[np.datetime64]:
+    """Days from which on a fold predicts, from the days of all rows; none if these are too few."""
+    ordered = np.sort(days)
+    return sorted({ordered[int(len(ordered) * cut)] for cut in CUTS} - {ordered[0]}) if len(ordered) else []
 
 
 def _importance(trainer: Trainer, predictor: Predictor, ahead: Mask) -> dict[str, float]:

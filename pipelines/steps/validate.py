@@ -15,12 +15,12 @@ from driftloop.data.parsing import BadRowError
 from driftloop.data.schema import Columns, Feature, Schema
 from driftloop.data.tables import ROWS, read_table
 from driftloop.data.windows import Window, iso, to_numpy
-from driftloop.monitoring.calibration import MIN_BLOCKS
+from driftloop.monitoring.calibration import blocks_needed
 from pipelines.steps.conflicts import conflict_faults
 from pipelines.steps.coverage import coverage_faults
 from pipelines.steps.leakage import leakage_faults
 from pipelines.steps.manifest import manifest_faults
-from pipelines.steps.out_of_time import CUTS
+from pipelines.steps.out_of_time import fold_starts
 from pipelines.steps.step import StepError, add_instants, add_paths, arguments, only_file, read_spec, run, say
 
 MAX_UNREAL = 0.01
@@ -122,12 +122,13 @@ def window_faults(times: np.ndarray[Any, Any], monitoring: Mapping[str, Any]) ->
     """Whether limits can be set: they are from windows with as many rows as one must have live, of those that are predicted
     out of time."""
     length, least = monitoring["window"], monitoring["min_rows"]
-    if not len(times):
+    days = times.astype("datetime64[D]")
+    starts = fold_starts(days)
+    if not starts:
         return
-    first = np.sort(times)[int(len(times) * CUTS[0])].astype("datetime64[D]")
-    times = times[times >= first]
+    times = times[days >= starts[0]]
     rows = np.unique(times.astype("datetime64[s]").astype(np.int64) // length, return_counts=True)[1]
-    full, needed = int((rows >= least).sum()), monitoring["smoothing"] + MIN_BLOCKS - 1
+    full, needed = int((rows >= least).sum()), blocks_needed(monitoring["smoothing"])
     if full < needed:
         yield (
             f"{full} of the last {len(rows)} windows of {length // 3600} h have monitoring.min_rows ({least}) rows (half of all have "

@@ -52,7 +52,12 @@ def capture_record(
 
 def capture_key(prefix: str, endpoint: str, variant: str, at: datetime, event_id: str) -> str:
     """Where a capture object is kept: ``<prefix>/<endpoint>/<variant>/yyyy/mm/dd/hh/mm-ss-mmm-<event>.jsonl``."""
-    return f"{prefix}/{endpoint}/{variant}/{at:%Y/%m/%d/%H/%M-%S}-{at.microsecond // 1000:03d}-{event_id}.jsonl"
+    return f"{captured_at(prefix, endpoint, variant, at)}-{at.microsecond // 1000:03d}-{event_id}.jsonl"
+
+
+def captured_at(prefix: str, endpoint: str, variant: str, at: datetime) -> str:
+    """What the keys of a second's captures begin with; those of earlier captures come before it, in order."""
+    return f"{prefix}/{endpoint}/{variant}/{at:%Y/%m/%d/%H/%M-%S}"
 
 
 def is_sampled(event_id: str, share: float) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from driftloop.data.capture import decode_capture
 from driftloop.data.decoded import SCORE
+from driftloop.data.records import captured_at
 from driftloop.data.schema import Schema
 from driftloop.data.windows import iso
 from driftloop.loop.expected_difference import expected_difference
@@ -117,11 +118,11 @@ class Comparer:
         self, model: Model, variant: str, hour: datetime, start: datetime
     ) -> Iterator[tuple[list[str], list[float]]]:
         """Ids and probabilities of captured rows, part by part."""
-        schema = model.schema
-        prefix = f"capture/{model.resources.endpoint}/{variant}/{hour:%Y/%m/%d/%H}/"
-        for key in self.objects.keys(self.live_bucket, prefix):
-            if hour < start and key.removeprefix(prefix) < f"{start:%M-%S}":
-                continue  # of another shadow, earlier in this hour: names begin with minute and second
+        schema, endpoint = model.schema, model.resources.endpoint
+        first = captured_at("capture", endpoint, variant, start)
+        for key in self.objects.keys(self.live_bucket, f"capture/{endpoint}/{variant}/{hour:%Y/%m/%d/%H}/"):
+            if key < first:
+                continue  # of another shadow, earlier in this hour
             yield from _read(schema, self.objects, self.live_bucket, key)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from driftloop.data.capture import decode_capture
 from driftloop.data.decoded import SCORE
+from driftloop.data.records import captured_at
 from driftloop.loop.bake import is_baking
 from driftloop.loop.batch_files import is_of_file
 from driftloop.loop.expected_difference import expected_difference
@@ -148,7 +149,7 @@ class _Captures:
             moment -= _TEN
 
     def _name(self, moment: datetime) -> str:
-        return f"{self._root}{moment:%Y/%m/%d/%H/%M-%S}"
+        return captured_at("capture", self.model.resources.endpoint, VARIANT, moment)
 
     @property
     def _root(self) -> str:
@@ -164,16 +165,19 @@ class _Captures:
     def _read(self, keys: Iterable[str], enough: Callable[[str, int], bool] = lambda _, __: False) -> Answers:
         """Answers of captures one after the other, until there are enough of them."""
         scores, refused, rows = list[np.ndarray](), 0, 0
-        for some in _chunks(islice(keys, OBJECTS)):
-            for key, part in zip(some, self.each(self._object, some), strict=True):
-                if rows >= ROWS or enough(key, rows):
-                    break
-                scores.append(part.scores[: ROWS - rows])
-                refused, rows = refused + min(part.refused, ROWS), rows + part.rows
-            else:
-                continue
-            break
+        for key, part in self._objects(islice(keys, OBJECTS)):
+            if rows >= ROWS or enough(key, rows):
+                break
+            scores.append(part.scores[: ROWS - rows])
+            refused, rows = refused + min(part.refused, ROWS), rows + part.rows
         return Answers(np.concatenate([np.empty(0), *scores]), refused)
+
+    def _objects(self, keys: Iterator[str]) -> Iterator[tuple[str, Answers]]:
+        """The first one alone, as it often has all that is needed, then a few at a time."""
+        size = 1
+        while some := list(islice(keys, size)):
+            yield from zip(some, self.each(self._object, some), strict=True)
+            size = 8
 
     def _object(self, key: str) -> Answers:
         """The first answers of a capture."""
@@ -184,11 +188,3 @@ class _Captures:
             if sum(map(len, scores)) >= ROWS:
                 break
         return Answers(np.concatenate([np.empty(0), *scores])[:ROWS], refused)
-
-
-def _chunks(keys: Iterator[str]) -> Iterator[list[str]]:
-    """A few at a time: often the first have all that is needed."""
-    size = 1
-    while some := list(islice(keys, size)):
-        yield some
-        size = 8

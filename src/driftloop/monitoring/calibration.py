@@ -18,6 +18,11 @@ MIN_BLOCKS = 5
 T = TypeVar("T")
 
 
+def blocks_needed(length: int) -> int:
+    """Blocks of which there are enough runs of a length, if these overlap."""
+    return length + MIN_BLOCKS - 1
+
+
 def runs_of(blocks: Sequence[T], length: int) -> list[Sequence[T]]:
     """Runs of ``length`` consecutive blocks, side by side where there are enough blocks and overlapping where not.
 
@@ -25,7 +30,7 @@ def runs_of(blocks: Sequence[T], length: int) -> list[Sequence[T]]:
     """
     room = len(blocks) - length
     if room < MIN_BLOCKS - 1:
-        needed = length + MIN_BLOCKS - 1
+        needed = blocks_needed(length)
         raise ValueError(f"{len(blocks)} time blocks are too few to set a limit; at least {needed} are needed")
     stride = min(length, room // (MIN_BLOCKS - 1))
     return [blocks[start : start + length] for start in range(0, room + 1, stride)]

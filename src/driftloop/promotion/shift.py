@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftloop.monitoring.statistics import Floats
+from driftloop.monitoring.bins import Counts
+from driftloop.monitoring.statistics import Floats, wasserstein
 
 MIN_ROWS = 100
 """Fewer answers say nothing."""
@@ -23,6 +24,7 @@ _SURE = 3.0
 """How many times what chance does on average is allowed to chance."""
 _CELLS = 1000
 """In which probabilities are counted, from 0 to 1."""
+_EDGES = np.linspace(0, 1, _CELLS + 1).tolist()
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Score:
 
 @dataclass(frozen=True)
 class _Counted:
-    below: Floats
-    """Share of the probabilities up to the end of each cell."""
+    counts: Counts
+    """Probabilities in equal cells."""
     refused: float
     """Share of all answers."""
     rows: int
@@ -103,14 +105,13 @@ class Usual:
 
 def _counted(answers: Answers) -> _Counted:
     cells = np.clip((answers.scores * _CELLS).astype(np.int64), 0, _CELLS - 1)
-    below = np.cumsum(np.bincount(cells, minlength=_CELLS)) / max(1, len(cells))
-    return _Counted(below, answers.refused / answers.rows, answers.rows)
+    return _Counted(np.bincount(cells, minlength=_CELLS), answers.refused / answers.rows, answers.rows)
 
 
 def _distance(some: _Counted, others: _Counted) -> float:
     """Wasserstein-1 distance of the probabilities; an answer that is none is as far from any as can be."""
-    moved = np.abs(some.below - others.below).sum() / _CELLS if some.refused < 1 else 0.0
-    return float(moved) + abs(some.refused - others.refused)
+    moved = wasserstein(some.counts, others.counts, _EDGES) if some.refused < 1 else 0.0
+    return moved + abs(some.refused - others.refused)
 
 
 def _chance(answers: _Counted, rows: int) -> float:
@@ -118,6 +119,6 @@ def _chance(answers: _Counted, rows: int) -> float:
 
     The mean of |F_n - F| is at most its standard deviation, sqrt(F (1 - F) / n).
     """
-    below, refused = answers.below, answers.refused
-    spread = np.sqrt(np.clip(below * (1 - below), 0, None)).sum() / _CELLS + np.sqrt(refused * (1 - refused))
+    below, refused = np.cumsum(answers.counts) / answers.counts.sum(), answers.refused
+    spread = np.sqrt(below * (1 - below)).sum() / _CELLS + np.sqrt(refused * (1 - refused))
     return float(spread * np.sqrt(1 / rows + 1 / answers.rows))

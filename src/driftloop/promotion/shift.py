@@ -41,6 +41,11 @@ class Answers:
         """All of them."""
         return len(self.scores) + self.refused
 
+    def first(self, rows: int) -> Answers:
+        """So many of them, or all if there are fewer; of those that could not be read the same share."""
+        part = min(1.0, rows / self.rows)
+        return Answers(self.scores[: round(part * len(self.scores))], round(part * self.refused))
+
 
 @dataclass(frozen=True)
 class Score:
@@ -99,7 +104,7 @@ class Usual:
 
         A few rows are often of one client, and further from all rows than many are.
         """
-        parts = [_counted(Answers(sample.scores[:rows], sample.refused)) for sample in self.samples]
+        parts = [_counted(sample.first(rows)) for sample in self.samples]
         return max(0.0, *(_distance(part, together) - _chance(together, part.rows) for part in parts))
 
 

@@ -73,6 +73,15 @@ def test_what_clients_always_get_wrong_is_not_the_versions_fault() -> None:
     assert _score(usual, _answers(rng.beta(2, 5, 750), 250), 0.0, 0.0) < 1
 
 
+def test_samples_are_cut_without_changing_what_part_of_them_was_refused() -> None:
+    """Otherwise a fifth of bad requests would widen the limit so far that hardly anything is found."""
+    rng = np.random.default_rng(0)
+    usual = Usual.of_samples([_answers(rng.beta(2, 5, 400), 100) for _ in range(24)])
+    assert usual
+    assert _score(usual, _answers(rng.beta(2, 5, 80) + 0.3, 20)) > 1
+    assert _score(usual, _answers(rng.beta(2, 5, 80), 20)) < 0.6
+
+
 def test_the_oddest_hour_is_no_alarm() -> None:
     evening = _answers(np.random.default_rng(3).beta(2, 5, 2000) + 0.3)
     assert _score(_usual(swing=0.3), evening, 0.0, 0.0) < 1

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NATIVE := src/driftloop/native/libdriftloop.so
 UV_VERSION := 0.13.9
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Companies put certificates of their own into the system's store; uv and node look only into theirs unless they are told.
@@ -25,7 +26,7 @@ help:
 	@echo "make setup    install what all of these need"
 	@echo "make clean    remove what was built and installed"
 
-setup: $(VENV)/.installed node_modules/.installed
+setup: $(VENV)/.installed node_modules/.installed $(NATIVE)
 
 $(VENV)/.uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g. make PYTHON=python3.12 ...")'
@@ -37,6 +38,9 @@ $(VENV)/.installed: $(VENV)/.uv locks/dev.txt pyproject.toml
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes locks/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(NATIVE): $(VENV)/.installed infra/native.py $(wildcard src/driftloop/native/*.zig)
+	$(BIN)/python -m infra.native
 
 node_modules/.installed: $(VENV)/.installed package-lock.json
 	npm ci --silent --no-audit --no-fund

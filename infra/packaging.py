@@ -17,12 +17,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra import native
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 LIBRARY = ROOT / "src" / "driftloop"
 LOCK = ROOT / "locks" / "functions.txt"
 # What the handlers import, and what the steps import.
-FUNCTION_PARTS = ("__init__.py", "names.py", "ports.py", "data", "monitoring", "promotion", "retraining", "loop", "aws")
+FUNCTION_PARTS = (
+    "__init__.py",
+    "names.py",
+    "ports.py",
+    "data",
+    "monitoring",
+    "native",
+    "promotion",
+    "retraining",
+    "loop",
+    "aws",
+)
 STEP_PARTS = (
     "__init__.py", "names.py", "ports.py", "data", "monitoring", "promotion", "retraining", "loop",
     "aws/__init__.py", "aws/objects.py", "aws/captures.py",
@@ -59,9 +72,11 @@ def package_functions(platform: str) -> Path:
         for part in parts:
             _copy(part, staging / "driftloop" / part.name)
         _copy(ROOT / "functions", staging / "functions")
+        native.build_library(platform, staging / "driftloop" / "native")
 
     settings = " ".join((*PLATFORMS[platform], sys.version if platform == "host" else ""))
-    return _build(functions_folder(platform), fill, [LOCK, ROOT / "functions", *parts], settings)
+    inputs = [LOCK, ROOT / "functions", Path(native.__file__), *parts]
+    return _build(functions_folder(platform), fill, inputs, settings)
 
 
 def package_steps() -> Path:
@@ -129,7 +144,11 @@ def _state(inputs: list[Path], settings: str) -> str:
 def _files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
-    return [path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return [
+        path
+        for path in source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
+    ]
 
 
 def _install(platform: str, target: Path) -> None:
@@ -163,7 +182,7 @@ def _without_provided(lock: str) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.so"))
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

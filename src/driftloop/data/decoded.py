@@ -72,5 +72,7 @@ class Decoded:
 
 def join_decoded(parts: list[Decoded]) -> Decoded:
     """Several parts, at least one, in order."""
+    if len(parts) == 1:
+        return parts[0]
     columns = {name: join([part.columns[name] for part in parts]) for name in parts[0].columns}
     return Decoded(columns, [refused for part in parts for refused in part.quarantined])

@@ -8,38 +8,26 @@ from __future__ import annotations
 
 import csv
 import re
-from functools import lru_cache
-from typing import Any
 
-import numpy as np
-from arro3.core import Schema as ArrowSchema
-
-from driftloop.data import arrow_stream as arrow
-from driftloop.data.arrow_columns import (
-    MISSING_NAMES,
-    UnusualError,
-    arrow_schema,
-    checked_scores,
-    payload_columns,
-    payload_kinds,
-)
+from driftloop.data.cell_columns import UnusualError, payload_columns, payload_kinds, score_kinds, scores
 from driftloop.data.decoded import SCORE
 from driftloop.data.one_form import rows_of_one_form
 from driftloop.data.parsing import BadRowError
 from driftloop.data.plain_records import plain_payloads
 from driftloop.data.schema import Columns, Schema
-from driftloop.data.typed_rows import CLASS, csv_score
+from driftloop.native.cells import Cells, Form, Kind, read_cells
 
-_MISSING = re.compile(rf",(?:{MISSING_NAMES})(?=[,\n]|\Z)")
 _QUOTED = re.compile(r'(?:(?<=[,\n])|\A)"[^",\n]*"(?=[,\n]|\Z)')
 
-Values = np.ndarray[Any, Any]
 
+def plain_rows(schema: Schema, data: bytes, lines: int) -> Columns | None:
+    """Payload columns and score of whole lines, all rows of which are good; None if that is not sure.
 
-def plain_rows(schema: Schema, data: bytes) -> Columns | None:
-    """Payload columns and score of whole lines, all rows of which are good; None if that is not sure."""
+    Args:
+        lines: how many of them end.
+    """
     try:
-        return rows_of_one_form(schema, data) or _rows_of_records(schema, data)
+        return rows_of_one_form(schema, data, lines) or _rows_of_records(schema, data)
     except (UnusualError, BadRowError, ValueError):
         return None
 
@@ -52,9 +40,8 @@ def _rows_of_records(schema: Schema, data: bytes) -> Columns | None:
     predictions, counts = _one_text(payloads.outputs, separator=",")
     if sizes != counts or (text.count('"') if '"' in text else 0) != payloads.quotes or '"' in predictions:
         return None
-    scores = _scores(schema.output, predictions)
-    columns = _columns(schema, _unquoted(text, payloads.inputs), len(scores))
-    return columns | {SCORE: scores}
+    rows = _cells(_unquoted(text, payloads.inputs), payload_kinds(schema))
+    return payload_columns(schema, rows) | {SCORE: scores(schema, _cells(predictions, score_kinds(schema)))}
 
 
 def _one_text(payloads: list[str], separator: str = "") -> tuple[str, list[int] | None]:
@@ -91,34 +78,9 @@ def _unquoted(text: str, payloads: list[str]) -> str:
     return text.replace('"', "")
 
 
-def _scores(output: str, text: str) -> Values:
-    if output == CLASS:
-        labels = text.split("\n")
-        known = {label: csv_score(output, label) for label in set(labels)}
-        return np.array([known[label] for label in labels], dtype=object)
-    cells = text.split()
-    if "\n".join(cells) != text or "_" in text or not text.isascii():
+def _cells(text: str, kinds: tuple[Kind, ...]) -> Cells:
+    data = text.encode() + b"\n"
+    cells = read_cells(Form((b"", b"\n"), (kinds,)), data, data.count(b"\n"))
+    if cells is None:
         raise UnusualError
-    return checked_scores(output, np.array(list(map(float, cells))))
-
-
-def _columns(schema: Schema, text: str, rows: int) -> Columns:
-    try:
-        return _read(schema, text, rows)
-    except (UnusualError, BadRowError):
-        plainer = _MISSING.sub(",", text)
-        if plainer == text:
-            raise
-    return _read(schema, plainer, rows)
-
-
-def _read(schema: Schema, text: str, rows: int) -> Columns:
-    with arrow.csv_batch(text.encode(), _arrow_schema(schema), rows) as batch:
-        if batch is None:
-            raise UnusualError
-        return payload_columns(schema, arrow.children(batch))
-
-
-@lru_cache(maxsize=64)
-def _arrow_schema(schema: Schema) -> ArrowSchema:
-    return arrow_schema(payload_kinds(schema))
+    return cells

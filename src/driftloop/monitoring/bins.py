@@ -64,6 +64,11 @@ class NumericBins:
         inner = [_span(a, b) if self.whole else f"{edge_name(a)} to {edge_name(b)}" for a, b in pairwise(self.edges)]
         return [f"below {names[0]}", *inner, f"above {names[-1]}", "missing"]
 
+    @cached_property
+    def edge_values(self) -> np.ndarray[Any, Any]:
+        """Edges as an array."""
+        return np.array(self.edges)
+
     def count(self, values: np.ndarray[Any, Any]) -> Counts:
         # Counting what lies beyond each edge beats searchsorted several times over for so few edges; NaN is beyond none.
         missing = int(np.count_nonzero(np.isnan(values)))
@@ -72,7 +77,7 @@ class NumericBins:
         return np.array([*(a - b for a, b in pairwise(beyond)), missing], dtype=np.int64)
 
     def cells(self, values: np.ndarray[Any, Any]) -> Counts:
-        cell = np.searchsorted(np.asarray(self.edges), values, side="left").astype(np.int64)
+        cell = np.searchsorted(self.edge_values, values, side="left").astype(np.int64)
         cell[np.isnan(values)] = len(self.edges) + 1
         return cell
 

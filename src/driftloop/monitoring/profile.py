@@ -15,7 +15,7 @@ import numpy as np
 from driftloop.data.decoded import SCORE
 from driftloop.data.schema import Columns, Schema
 from driftloop.monitoring.bins import Bins, CategoryBins, Counts, NumericBins, upgrade_counts
-from driftloop.monitoring.moments import Moments, moments_map, moments_of
+from driftloop.monitoring.moments import Moments, moments_map, tally_numbers
 from driftloop.monitoring.outcomes import CELLS, score_cells
 from driftloop.monitoring.sample import NO_SAMPLE, Sample, keep_smallest, sample_values
 
@@ -142,10 +142,10 @@ def profile_columns(bins: Mapping[str, Bins], columns: Columns, schema: Schema) 
             counts[name], new = b.tally(columns[name])
             if new:
                 unseen[name] = keep_smallest(new)
+        elif isinstance(b, NumericBins):
+            counts[name], moments[name] = tally_numbers(b, columns[name])
         else:
             counts[name] = b.count(columns[name])
-            if isinstance(b, NumericBins):
-                moments[name] = moments_of(b, columns[name])
     times = columns[schema.time].astype("datetime64[m]").astype(np.int64)
     return Profile(
         len(times),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -174,4 +174,9 @@ def _plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if is_dataclass(value):
+        # Several times as fast as which copies what is within.
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    return value

@@ -1,0 +1,117 @@
+//! A histogram and moments of some numbers. NaN stands for a missing one.
+
+const std = @import("std");
+
+const Tally = extern struct {
+    values: [*]const f64,
+    size: usize,
+    edges: [*]const f64,
+    edges_size: usize,
+    origin: f64,
+    step: f64,
+    counts: [*]i64,
+    known: i64,
+    low: f64,
+    high: f64,
+    total: f64,
+    squares: f64,
+    exact: bool,
+};
+
+const lanes = 4;
+const Values = @Vector(lanes, f64);
+const Counts = @Vector(lanes, i64);
+/// Values that stay in the processor's nearest cache while they are held against every edge.
+const block = 1024;
+/// Adding and subtracting it rounds what is far smaller to whole numbers, halves to even ones.
+const rounder: Values = @splat(1.5 * (1 << 52));
+
+export fn driftloop_tally(task: *Tally) void {
+    const values = task.values[0..task.size];
+    const edges = task.edges[0..task.edges_size];
+    const counts = task.counts[0 .. edges.len + 2];
+    @memset(counts, 0);
+    var lows: Values = @splat(std.math.inf(f64));
+    var highs: Values = -lows;
+    var known: Counts = @splat(0);
+    var start: usize = 0;
+    while (start < values.len) : (start += block) {
+        const part = values[start..@min(start + block, values.len)];
+        var at: usize = 0;
+        while (at < part.len) : (at += lanes) {
+            const some = load(part, at);
+            lows = @select(f64, some < lows, some, lows);
+            highs = @select(f64, some > highs, some, highs);
+            known += ones(some == some);
+        }
+        for (edges, counts[1 .. edges.len + 1]) |edge, *count| {
+            const limit: Values = @splat(edge);
+            var beyond: Counts = @splat(0);
+            at = 0;
+            while (at < part.len) : (at += lanes) beyond += ones(load(part, at) > limit);
+            count.* += @reduce(.Add, beyond);
+        }
+    }
+    task.known = @reduce(.Add, known);
+    task.low = @reduce(.Min, lows);
+    task.high = @reduce(.Max, highs);
+    // So far how many lie beyond each edge.
+    counts[0] = task.known;
+    for (counts[0..edges.len], counts[1 .. edges.len + 1]) |*count, next| count.* -= next;
+    counts[edges.len + 1] = @as(i64, @intCast(values.len)) - task.known;
+    moments(task, values);
+}
+
+/// Sums of steps from the origin and of their squares, which are exact in any order while they are small enough.
+fn moments(task: *Tally, values: []const f64) void {
+    // The step is a power of two, so that this is what division gives.
+    const inverse = 1 / task.step;
+    const peak = @max(@abs(task.low - task.origin), @abs(task.high - task.origin)) * inverse + 1;
+    task.exact = task.known == 0 or peak * peak * @as(f64, @floatFromInt(values.len)) < 1 << 53;
+    var total: Values = @splat(0);
+    var squares: Values = @splat(0);
+    var at: usize = 0;
+    while (task.exact and at < values.len) : (at += lanes) {
+        const some = load(values, at);
+        const scaled = (some - @as(Values, @splat(task.origin))) * @as(Values, @splat(inverse));
+        const steps = @select(f64, some == some, (scaled + rounder) - rounder, @as(Values, @splat(0)));
+        total += steps;
+        squares += steps * steps;
+    }
+    task.total = @reduce(.Add, total);
+    task.squares = @reduce(.Add, squares);
+}
+
+/// Some values from a place on; missing ones behind the end.
+fn load(values: []const f64, at: usize) Values {
+    if (at + lanes <= values.len) return values[at..][0..lanes].*;
+    var some: [lanes]f64 = @splat(std.math.nan(f64));
+    @memcpy(some[0 .. values.len - at], values[at..]);
+    return some;
+}
+
+fn ones(which: @Vector(lanes, bool)) Counts {
+    return @select(i64, which, @as(Counts, @splat(1)), @as(Counts, @splat(0)));
+}
+
+test "a tally of numbers, one of which is missing" {
+    const values = [_]f64{ -1, 0, 0.5, 1, std.math.nan(f64), 7.25, 2 };
+    const edges = [_]f64{ 0, 1, 5 };
+    var counts: [5]i64 = undefined;
+    var task: Tally = undefined;
+    task.values = &values;
+    task.size = values.len;
+    task.edges = &edges;
+    task.edges_size = edges.len;
+    task.origin = 0;
+    task.step = 0.5;
+    task.counts = &counts;
+    driftloop_tally(&task);
+    try std.testing.expectEqual([_]i64{ 2, 2, 1, 1, 1 }, counts);
+    try std.testing.expectEqual(6, task.known);
+    try std.testing.expectEqual(-1, task.low);
+    try std.testing.expectEqual(7.25, task.high);
+    // In halves, and halves of them to the even one: -2, 0, 1, 2, 14, 4.
+    try std.testing.expectEqual(19, task.total);
+    try std.testing.expectEqual(221, task.squares);
+}

@@ -1,0 +1,78 @@
+"""Compiled counting gives what numpy gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftloop.monitoring import moments, sample
+from driftloop.monitoring.bins import NumericBins, fit_numeric
+from driftloop.monitoring.moments import NO_MOMENTS, Moments, moments_of, tally_numbers
+from driftloop.monitoring.sample import sample_values
+from driftloop.native.lines import line_ends, line_hashes
+from driftloop.native.tallies import tally
+
+FLOATS = st.floats(allow_infinity=False, width=64)
+NEAR = st.floats(-100, 100).map(lambda value: round(value, 1))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(FLOATS | NEAR, min_size=1, max_size=40), st.lists(FLOATS | NEAR | st.just(np.nan), max_size=40))
+def test_cells_and_moments_are_those_of_numpy(training: list[float], values: list[float]) -> None:
+    bins, live = fit_numeric(np.array(training)), np.array(values, dtype=np.float64)
+    counts, found = tally_numbers(bins, live)
+    np.testing.assert_array_equal(counts, bins.count(live))
+    assert found == moments_of(bins, live)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 1023, 1024, 1025, 5000])
+def test_any_number_of_values(count: int) -> None:
+    values = np.random.default_rng(1).normal(size=count)
+    values[::7] = np.nan
+    bins = fit_numeric(np.random.default_rng(2).normal(size=500))
+    counts, found = tally_numbers(bins, values)
+    assert counts.sum() == count
+    np.testing.assert_array_equal(counts, bins.count(values))
+    assert found == moments_of(bins, values)
+
+
+def test_sums_that_would_not_be_exact_are_not_given() -> None:
+    assert tally(np.array([1e12, 1.0]), np.array([0.0]), 0.0, 1.0).steps is None
+    assert tally(np.array([1e6, 1.0]), np.array([0.0]), 0.0, 1.0).steps == (1_000_001, 10**12 + 1)
+    assert tally_numbers(NumericBins((0.0,)), np.array([1e12, 1.0]))[1] == Moments(2, 1.0, 1e12, 10**12 + 1, 10**24 + 1)
+
+
+def test_nothing_but_missing_values() -> None:
+    counts, found = tally_numbers(NumericBins((0.0, 1.0)), np.array([np.nan] * 3))
+    assert counts.tolist() == [0, 0, 0, 3]
+    assert found == NO_MOMENTS
+
+
+def test_values_of_a_part_of_a_table() -> None:
+    table = np.arange(20.0).reshape(10, 2)
+    assert tally(table[:, 1], np.array([4.0]), 0.0, 1.0).counts.tolist() == [2, 8, 0]
+
+
+def test_without_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    bins, values = NumericBins((0.0, 1.0)), np.array([0.5, 2.0, np.nan])
+    names = ["a", "b", "a", "Zürich", "two\nlines", "\ud800"]
+    compiled = tally_numbers(bins, values), sample_values(names)
+    monkeypatch.setattr(moments, "_COMPILED", False)
+    monkeypatch.setattr(sample, "line_hashes", None)
+    (counts, found), kept = tally_numbers(bins, values), sample_values(names)
+    np.testing.assert_array_equal(compiled[0][0], counts)
+    assert (compiled[0][1], compiled[1]) == (found, kept)
+    assert kept.counts["a"] == 2
+
+
+@given(st.lists(st.text(max_size=5).filter(lambda text: "\n" not in text), min_size=1, max_size=9))
+def test_lines_and_their_hashes(texts: list[str]) -> None:
+    content = "\n".join(texts).encode("utf-8", "replace")
+    hashes = line_hashes(content, len(texts))
+    assert hashes is not None
+    assert hashes.tolist() == [sample.zlib.crc32(text.encode("utf-8", "replace")) for text in texts]
+    assert line_hashes(content, len(texts) + 1) is None
+    assert line_hashes(content + b"\n", len(texts)) is None
+    assert line_ends(content) == len(texts) - 1

@@ -37,9 +37,8 @@ class Source:
 
 def default_spec(name: str) -> Path | None:
     """The model file of a stream that comes with the benchmark."""
-    if name == FLIGHTS:
-        return ROOT / "models" / "flight_delay" / "model.yaml"
-    return ROOT / "benchmarks" / "streams" / "model.yaml" if name in WORLDS else None
+    streams = ROOT / "benchmarks" / "streams"
+    return streams / "flights.yaml" if name == FLIGHTS else streams / "model.yaml" if name in WORLDS else None
 
 
 def table(name: str, spec_path: Path, settings: Mapping[str, Any], seed: int) -> bytes:

@@ -26,7 +26,7 @@ from pipelines.steps.fitting import Trainer
 from pipelines.steps.holdout import unseen_part
 from pipelines.steps.inference import Predictor, score
 from pipelines.steps.out_of_time import OutOfTime, predict_out_of_time
-from pipelines.steps.refit import check, fit_all
+from pipelines.steps.refit import check, fit_all, refitted_window
 from pipelines.steps.step import StepError
 from pipelines.steps.validate import table_faults
 
@@ -37,7 +37,7 @@ class Version:
 
     windows: TrainingWindows
     learned: Window
-    """Whose rows the predictor was fitted on: the training window, and the holdout once it is refitted."""
+    """Whose rows the predictor was fitted on: the training window, or the one up to the holdout's end once it is refitted."""
     predictor: Predictor
     unseen: OutOfTime
     """Out-of-time predictions of the training rows."""
@@ -95,7 +95,7 @@ class Workshop:
 
     def _refit(self, version: Version) -> Version:
         stream, windows = self.stream, version.windows
-        both = Window(windows.training.start, windows.holdout.end)
+        both = refitted_window(windows.training, windows.holdout.end)
         columns = stream.table(stream.rows(both))
         predictor: Predictor = self._kept(
             both, "refit", lambda: fit_all(stream.schema, columns, stream.spec["training"])

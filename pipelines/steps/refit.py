@@ -1,8 +1,9 @@
 """Step 5: fit the version that passed the gate again, on the holdout's rows too. Runs without network.
 
 The gate compares on rows that no version has learned from, and these are the most recent ones. What serves should know
-them, so the same recipe is fitted once more on all rows, as is usual after a selection by held-out data (Hyndman,
-"Forecast model selection", https://robjhyndman.com/hyndsight/model-selection.html).
+them, so the same recipe is fitted once more on a window of the same length that ends with them, as is usual after a
+selection by held-out data (Hyndman, "Forecast model selection",
+https://robjhyndman.com/hyndsight/model-selection.html).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +70,30 @@ def refit(args: argparse.Namespace) -> None:
         # As tuned, if they were.
         made_with = json.loads((place / SPEC).read_bytes())["training"]["hyperparameters"]
     spec["training"]["hyperparameters"] = made_with
-    columns = concatenate([training, holdout])
-    say(f"refit: {len(columns[schema.id])} rows read, {len(holdout[schema.id])} of them from the holdout")
+    window = refitted_window(window_of(record), args.holdout_end)
+    columns = window.rows(concatenate([training, holdout]), schema.time)
+    say(f"refit: {len(columns[schema.id])} rows to learn from, {len(holdout[schema.id])} of them from the holdout")
     predictor = fit_all(schema, columns, spec["training"])
     losses = check(tested, predictor, holdout)
     say(f"refit: log-loss on the holdout {losses.refitted:.6f}, and {losses.tested:.6f} before")
     known = {**record["metrics"], "holdout_log_loss": round(losses.tested, 6)}
     final = build_record(
-        spec, columns, Window(window_of(record).start, args.holdout_end),
+        spec, columns, window,
         manifest_sha256=record["manifest_sha256"],
         importance=record["importance"],
         metrics=_metrics(schema, columns, predictor, losses),
         tested={"windows": record["windows"], "metrics": known},
     )  # fmt: skip
     write_content(args.model, spec, predictor, baseline, final)
+
+
+def refitted_window(tested: Window, end: datetime) -> Window:
+    """As long as the tested version's, unless the holdout is longer, and up to the end of the holdout.
+
+    With more rows than the tested version had it would be another recipe, and a champion that was fitted so would have
+    an advantage in the next gate that the challenger is about to get, too.
+    """
+    return Window(min(end - (tested.end - tested.start), tested.end), end)
 
 
 def fit_all(schema: Schema, columns: Columns, training: dict[str, Any]) -> Predictor:

@@ -136,8 +136,9 @@ def compare(
     """Decide about one challenger.
 
     A challenger must be better by more than the margin, and the lower confidence bound of its advantage must be
-    above zero: the margin says what is worth a change, the bound that it is not chance. A first version must beat
-    the constant prediction ``traits.training_rate`` by more than the margin. Both must answer with probabilities that
+    above zero: the margin says what is worth a change, the bound that it is not chance. A margin below zero asks the
+    other question, whether newer rows do harm (non-inferiority): the bound must be above the margin then. A first version
+    must beat the constant prediction ``traits.training_rate`` by more than the margin, and at least be better. Both must answer with probabilities that
     differ, quickly enough and from an archive that is small enough; a challenger's must be as well calibrated as the
     champion's. What only a person can judge, such as an answer that is too good to be true, makes it wait for one.
 
@@ -186,8 +187,9 @@ def _decide(seen: _Comparison) -> GateResult:
 
 def _objections(seen: _Comparison) -> Iterator[str]:
     policy, traits = seen.policy, seen.traits
-    if seen.advantage <= policy.margin:
-        yield f"that is not more than the margin of {policy.margin:g}"
+    margin = max(0.0, policy.margin) if seen.first else policy.margin
+    if seen.advantage <= margin:
+        yield f"that is not more than the margin of {margin:g}"
     if not seen.first:
         yield from _uncertain(seen)
         yield from _worse_slices(seen)
@@ -204,8 +206,9 @@ def _uncertain(seen: _Comparison) -> Iterator[str]:
             f"rows of {seen.days} days do not show how much days differ, at least {MIN_CLUSTERS} are needed: "
             "lengthen training.holdout"
         )
-    elif seen.advantage > 0 >= seen.bound:
-        yield f"it may be chance: with {seen.policy.confidence:.0%} confidence it is only {seen.bound:+.4f}"
+    elif seen.advantage > (least := min(0.0, seen.policy.margin)) >= seen.bound:
+        chance = "chance" if least == 0 else f"worse than the margin of {least:g} allows"
+        yield f"it may be {chance}: with {seen.policy.confidence:.0%} confidence it is only {seen.bound:+.4f}"
 
 
 def _worse_slices(seen: _Comparison) -> Iterator[str]:

@@ -214,7 +214,11 @@ class Gate(_Part):
     """When a challenger may replace the champion."""
 
     metric: Literal["log_loss", "auc"] = "log_loss"
-    margin: float = Field(0.0, ge=0, description="How much better than the champion a challenger must be.")
+    margin: float = Field(
+        0.0,
+        ge=-1,
+        description="How much better than the champion a challenger must be; below 0, how much worse it must not be.",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the paired comparison.")
     slices: tuple[Column, ...] = Field((), description="Category features on which no group may become worse.")
     slice_tolerance: float = Field(0.02, ge=0, description="How much worse a slice may become.")

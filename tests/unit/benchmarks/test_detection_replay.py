@@ -118,7 +118,8 @@ def test_what_passes_the_gate_serves_as_the_pipeline_refits_it() -> None:
     history = replay(workshop(MOVED), policy, FIRST)
     first = workshop(MOVED).refit(workshop(MOVED).train(FIRST))
     assert policy.seen[0].version is first
-    assert first.learned == Window(first.windows.training.start, first.windows.holdout.end)
+    length = first.windows.training.end - first.windows.training.start
+    assert first.learned == Window(first.windows.holdout.end - length, first.windows.holdout.end)
     assert [episode.status for episode in history.episodes] == [Status.REJECTED]
     fresh = Once(fresh=True)
     assert [e.status for e in replay(workshop(MOVED), fresh, FIRST).episodes] == [Status.PROMOTED]

@@ -104,7 +104,38 @@ def test_the_order_of_rows_does_not_matter(labels, ours, theirs, random):
     assert mixed.lower_bound == pytest.approx(straight.lower_bound)
 
 
-@given(LABELS, SCORES, SCORES, st.floats(0, 0.5), st.floats(0, 0.5))
+@given(LABELS, SCORES)
+def test_a_version_is_not_worse_than_itself(labels, scores):
+    result = compare(labels, scores, scores, DAYS, NOTHING, replace(POLICY, margin=-0.001), Traits(0.5))
+    assert result.decision is not Decision.REJECT
+
+
+def test_what_is_worse_by_as_much_as_a_margin_below_zero_is_promoted_no_more_often_than_the_confidence_allows():
+    pairs = [(holdout := draw(seed, rows=2100), worse_by(holdout, 0.02, seed + 1000)) for seed in range(300)]
+    lost = -float(np.mean([judge(holdout, ours, holdout.truth).advantage for holdout, ours in pairs]))
+    assert lost > 0.015
+    for margin, least, most in ((-lost, 0, 0.12), (-3 * lost, 0.95, 1)):
+        policy = replace(POLICY, margin=margin)
+        results = [judge(holdout, ours, holdout.truth, policy) for holdout, ours in pairs]
+        assert least <= np.mean([result.decision is Decision.PROMOTE for result in results]) <= most
+    assert any(
+        "may be worse than the margin" in judge(*pair, pair[0].truth, replace(POLICY, margin=-lost)).reason
+        for pair in pairs
+    )
+
+
+def test_a_first_version_must_beat_the_training_rate_whatever_the_margin():
+    holdout = draw(5)
+    dull = np.where(np.arange(6000) % 2, 0.2499, 0.2501)
+    result = judge(holdout, dull, None, replace(POLICY, margin=-0.5))
+    assert result.advantage is not None
+    assert (result.advantage > 0) == (result.decision is Decision.PROMOTE)
+    worse = judge(holdout, 1 - holdout.truth, None, replace(POLICY, margin=-1.0))
+    assert worse.decision is Decision.REJECT
+    assert "not more than the margin of 0" in worse.reason
+
+
+@given(LABELS, SCORES, SCORES, st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
 def test_a_larger_margin_never_promotes_more(labels, ours, theirs, one, other):
     small, large = sorted((one, other))
     strict = compare(labels, ours, theirs, DAYS, NOTHING, replace(POLICY, margin=large), Traits(0.5))

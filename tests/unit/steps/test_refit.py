@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import joblib
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.dummy import DummyClassifier
 
 from driftloop.data.rows import select
 from driftloop.data.tables import write_table
+from driftloop.data.windows import Window
 from driftloop.monitoring.statistics import log_loss
 from pipelines.steps import refit
 from pipelines.steps.inference import model_fn, score
@@ -26,12 +28,15 @@ from tests.unit.steps.examples import (
     TRAINING_DAYS,
     WINDOW_END,
     WINDOW_START,
+    day,
     pack,
     rows,
 )
 
 TRAINING_ROWS = TRAINING_DAYS * PER_DAY
 HOLDOUT = select(rows(), slice(TRAINING_ROWS, None))
+LATEST = select(rows(), slice(HOLDOUT_DAYS * PER_DAY, None))
+"""As many days as the tested version learned from, up to the end of the holdout."""
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +67,8 @@ def refitted(run, tmp_path_factory):
     return folder / "model"
 
 
-def test_it_has_learned_from_training_and_holdout_and_from_nothing_else(refitted):
-    expected = refit.fit_all(SCHEMA, rows(), SPEC["training"])
+def test_it_has_learned_from_as_many_days_up_to_the_holdouts_end(refitted):
+    expected = refit.fit_all(SCHEMA, LATEST, SPEC["training"])
     assert (score(model_fn(str(refitted)), rows()) == score(expected, rows())).all()
 
 
@@ -74,9 +79,9 @@ def test_the_baseline_is_the_one_that_the_evaluation_keeps(refitted, trained):
 def test_the_record_says_what_it_was_made_from(refitted, trained):
     record = json.loads((refitted / "training.json").read_text())
     tested = json.loads((trained / "model" / "training.json").read_text())
-    assert record["windows"] == {"training": {"start": WINDOW_START, "end": HOLDOUT_END}}
-    assert record["rows"] == (TRAINING_DAYS + HOLDOUT_DAYS) * PER_DAY
-    assert record["positive_rate"] == pytest.approx(rows()["late"].mean())
+    assert record["windows"] == {"training": {"start": f"{day(HOLDOUT_DAYS)}T00:00:00Z", "end": HOLDOUT_END}}
+    assert record["rows"] == TRAINING_DAYS * PER_DAY
+    assert record["positive_rate"] == pytest.approx(LATEST["late"].mean())
     for same in ("manifest_sha256", "importance", "seed", "versions"):
         assert record[same] == tested[same]
     assert record["tested"]["windows"] == {"training": {"start": WINDOW_START, "end": WINDOW_END}}
@@ -107,7 +112,7 @@ def test_it_is_made_with_what_the_tested_version_was_tuned_to(run, trained, tmp_
     pack(folder, tmp_path / "tested" / "model.tar.gz")
     assert run(tmp_path, tmp_path / "tested") == (0, "")
     assert json.loads((tmp_path / "model" / "spec.json").read_text())["training"] == tuned
-    expected = refit.fit_all(SCHEMA, rows(), tuned)
+    expected = refit.fit_all(SCHEMA, LATEST, tuned)
     assert (score(model_fn(str(tmp_path / "model")), rows()) == score(expected, rows())).all()
 
 
@@ -120,7 +125,7 @@ def test_a_version_that_is_worse_on_rows_it_has_seen_is_not_registered(run, trai
     joblib.dump(saved | {"classifier": oracle.classifier, "categories": oracle.categories}, folder / "model.joblib")
     pack(folder, tmp_path / "tested" / "model.tar.gz")
     status, message = run(tmp_path, tmp_path / "tested")
-    losses = [log_loss(HOLDOUT["late"], score(version, HOLDOUT)) for version in (_both(), oracle)]
+    losses = [log_loss(HOLDOUT["late"], score(version, HOLDOUT)) for version in (_latest(), oracle)]
     assert losses[0] > losses[1]
     assert status == 1
     assert message == (
@@ -130,8 +135,17 @@ def test_a_version_that_is_worse_on_rows_it_has_seen_is_not_registered(run, trai
     assert not (tmp_path / "model").exists()
 
 
-def _both():
-    return refit.fit_all(SCHEMA, rows(), SPEC["training"])
+def _latest():
+    return refit.fit_all(SCHEMA, LATEST, SPEC["training"])
+
+
+def test_a_holdout_longer_than_the_window_is_learned_from_in_full():
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    tested = Window(start, start + timedelta(days=3))
+    assert refit.refitted_window(tested, start + timedelta(days=4)) == Window(
+        tested.start + timedelta(days=1), start + timedelta(days=4)
+    )
+    assert refit.refitted_window(tested, start + timedelta(days=9)) == Window(tested.end, start + timedelta(days=9))
 
 
 class _Broken:

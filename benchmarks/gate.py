@@ -2,7 +2,7 @@
 
 Each trial draws a holdout whose days have something in common, and two models that know its log-odds up to noise of
 their own: by row, and by day, as one model may suit one day's weather better. A pair is equal, or the challenger's
-expected log-loss is worse by the margin, or better by so much more than it.
+expected log-loss is worse by the margin's size, or better or worse by so much more than it.
 """
 
 from __future__ import annotations
@@ -92,8 +92,12 @@ def main() -> None:
     """Command line."""
     options = argparse.ArgumentParser(prog="benchmarks.gate", description=__doc__)
     options.add_argument("--trials", type=int, default=2000, help="pairs of each kind")
-    options.add_argument("--margin", type=float, default=0.005, help="nats per row that are worth a change")
-    options.add_argument("--better", type=float, default=0.02, help="by how much more than the margin a better one is")
+    options.add_argument(
+        "--margin", type=float, default=0.005, help="nats per row that are worth a change; below 0, that it may cost"
+    )
+    options.add_argument(
+        "--better", type=float, default=0.02, help="by how much more than the margin a better one is better"
+    )
     options.add_argument("--confidence", type=float, default=Gate().confidence)
     options.add_argument("--days", type=int, default=7)
     options.add_argument("--rows", type=int, default=900, help="rows a day")
@@ -102,7 +106,8 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="write the JSON to a file, too")
     args = options.parse_args()
     world = World(args.days, args.rows, GatePolicy("log_loss", args.margin, args.confidence, (), 0.02))
-    gains = {"equal": 0.0, "worse": -args.margin, "better": args.margin + args.better}
+    size = abs(args.margin)
+    gains = {"equal": 0.0, "worse": -size, "better": size + args.better, "much_worse": -size - args.better}
     found = list(rates(world, gains, args.trials, args.seed))
     result = {
         **{f"{pair['name']}_promoted": pair["promoted"] for pair in found}, "trials": args.trials,

@@ -28,6 +28,13 @@ def test_the_gate_is_seldom_wrong(measured):
     assert measured("--trials", "60", "--days", "14")["better_promoted"] >= 0.9
 
 
+def test_a_margin_below_zero_lets_nothing_pass_that_does_harm(measured):
+    found = measured("--trials", "150", "--rows", "400", "--margin", "-0.005")
+    assert found["worse_promoted"] <= 0.1
+    assert found["much_worse_promoted"] == 0
+    assert found["better_promoted"] >= 0.75
+
+
 def test_a_seed_repeats_the_same_trials(measured):
     once = measured("--trials", "5", "--rows", "100", "--seed", "4")
     assert measured("--trials", "5", "--rows", "100", "--seed", "4") == once

@@ -186,7 +186,10 @@ def merge(bins: Mapping[str, Bins], profiles: Iterable[Profile]) -> Profile:
 
 def _join(a: Mapping[str, T], b: Mapping[str, T], combine: Callable[[T, T], T]) -> dict[str, T]:
     """Both mappings; what only one has counts as it is."""
-    return {**a, **b, **{name: combine(a[name], b[name]) for name in a.keys() & b.keys()}}
+    both = dict(a)
+    for name, value in b.items():
+        both[name] = combine(both[name], value) if name in both else value
+    return both
 
 
 def _arrays(value: Mapping[str, Any]) -> dict[str, Counts]:

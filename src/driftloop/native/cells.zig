@@ -122,7 +122,7 @@ const Reader = struct {
 
     /// Everything in front of the byte that closes a cell: a comma, a quotation mark or a line end. `end` closes the blank
     /// that it is in: within the quotation marks of JSON a backslash means something else.
-    fn cell(self: *Reader, close: u8, end: u8, comma: u8) Unusual!Span {
+    inline fn cell(self: *Reader, close: u8, end: u8, comma: u8) Unusual!Span {
         const Bytes = @Vector(16, u8);
         const backslash: u8 = if (end == '"') '\\' else '"';
         const begin = self.at;
@@ -175,7 +175,7 @@ const Reader = struct {
     }
 
     /// A decimal number, or NaN for a missing one.
-    fn number(self: *Reader, close: u8, end: u8) Unusual!f64 {
+    inline fn number(self: *Reader, close: u8, end: u8) Unusual!f64 {
         const data = self.data;
         var at = self.at;
         if (at == data.len) return error.Unusual;
@@ -220,12 +220,12 @@ const Reader = struct {
     }
 };
 
-fn mask(stops: @Vector(16, bool)) u16 {
+inline fn mask(stops: @Vector(16, bool)) u16 {
     return @bitCast(stops);
 }
 
 /// Writes the digits at a place behind those of a number; where they end. More than 19 of them do not fit.
-fn addDigits(data: []const u8, from: usize, number: *u64) usize {
+inline fn addDigits(data: []const u8, from: usize, number: *u64) usize {
     const tens = [8]u64{ 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000 };
     var at = from;
     while (at + 8 <= data.len) : (at += 8) {
@@ -245,7 +245,7 @@ fn addDigits(data: []const u8, from: usize, number: *u64) usize {
 }
 
 /// Eight digits, a byte each, the first one lowest: pairs, then fours, then all, by multiplications that add neighbours.
-fn eightDigits(values: u64) u64 {
+inline fn eightDigits(values: u64) u64 {
     const pairs = (values *% 10) +% (values >> 8);
     const first = (pairs & 0x000000ff000000ff) *% (100 + (1_000_000 << 32));
     const second = ((pairs >> 16) & 0x000000ff000000ff) *% (1 + (10_000 << 32));
@@ -281,7 +281,7 @@ const inverses: [28]Inverse = table: {
 };
 
 /// mantissa * 10^exponent rounded to the nearest double; null if it takes more than this to be sure.
-fn decimal(mantissa: u64, exponent: i64) ?f64 {
+inline fn decimal(mantissa: u64, exponent: i64) ?f64 {
     if (exponent > 0 or exponent <= -@as(i64, inverses.len)) return null;
     if (mantissa == 0) return 0;
     const k: usize = @intCast(-exponent);

@@ -21,8 +21,6 @@ const Tally = extern struct {
 const lanes = 4;
 const Values = @Vector(lanes, f64);
 const Counts = @Vector(lanes, i64);
-/// Values that stay in the processor's nearest cache while they are held against every edge.
-const block = 1024;
 /// Adding and subtracting it rounds what is far smaller to whole numbers, halves to even ones.
 const rounder: Values = @splat(1.5 * (1 << 52));
 
@@ -34,30 +32,21 @@ export fn driftloop_tally(task: *Tally) void {
     var lows: Values = @splat(std.math.inf(f64));
     var highs: Values = -lows;
     var known: Counts = @splat(0);
-    var start: usize = 0;
-    while (start < values.len) : (start += block) {
-        const part = values[start..@min(start + block, values.len)];
-        var at: usize = 0;
-        while (at < part.len) : (at += lanes) {
-            const some = load(part, at);
-            lows = @select(f64, some < lows, some, lows);
-            highs = @select(f64, some > highs, some, highs);
-            known += ones(some == some);
-        }
-        for (edges, counts[1 .. edges.len + 1]) |edge, *count| {
-            const limit: Values = @splat(edge);
-            var beyond: Counts = @splat(0);
-            at = 0;
-            while (at < part.len) : (at += lanes) beyond += ones(load(part, at) > limit);
-            count.* += @reduce(.Add, beyond);
-        }
+    var at: usize = 0;
+    while (at < values.len) : (at += lanes) {
+        const some = load(values, at);
+        lows = @select(f64, some < lows, some, lows);
+        highs = @select(f64, some > highs, some, highs);
+        known += ones(some == some);
+        var cells: Counts = @splat(0);
+        for (edges) |edge| cells += ones(some > @as(Values, @splat(edge)));
+        inline for (0..lanes) |lane| counts[@intCast(cells[lane])] += 1;
     }
     task.known = @reduce(.Add, known);
     task.low = @reduce(.Min, lows);
     task.high = @reduce(.Max, highs);
-    // So far how many lie beyond each edge.
-    counts[0] = task.known;
-    for (counts[0..edges.len], counts[1 .. edges.len + 1]) |*count, next| count.* -= next;
+    // What is missing, as what fills up the last lanes, is beyond no edge.
+    counts[0] -= @as(i64, @intCast(at)) - task.known;
     counts[edges.len + 1] = @as(i64, @intCast(values.len)) - task.known;
     moments(task, values);
 }
@@ -83,14 +72,14 @@ fn moments(task: *Tally, values: []const f64) void {
 }
 
 /// Some values from a place on; missing ones behind the end.
-fn load(values: []const f64, at: usize) Values {
+inline fn load(values: []const f64, at: usize) Values {
     if (at + lanes <= values.len) return values[at..][0..lanes].*;
     var some: [lanes]f64 = @splat(std.math.nan(f64));
     @memcpy(some[0 .. values.len - at], values[at..]);
     return some;
 }
 
-fn ones(which: @Vector(lanes, bool)) Counts {
+inline fn ones(which: @Vector(lanes, bool)) Counts {
     return @select(i64, which, @as(Counts, @splat(1)), @as(Counts, @splat(0)));
 }
 

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from driftloop.data import capture, lines
+from driftloop.data import lines
 from driftloop.data.rows import read_rows
 from driftloop.loop import profile_traffic
 from driftloop.loop.sources import Source
@@ -98,8 +98,7 @@ def test_an_object_of_nothing_but_garbage_writes_no_shard(world: World) -> None:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """An object of many parts, as objects beyond 16 MiB are."""
-    monkeypatch.setattr(capture, "PART", 3000)
+    """An object of many parts, as objects beyond 7 MiB are."""
     monkeypatch.setattr(lines, "PIECE", 1000)
     monkeypatch.setattr(profile_traffic, "HELD_CELLS", 200)
     good = ex.capture(ex.traffic(300)).splitlines(keepends=True)

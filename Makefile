@@ -99,4 +99,4 @@ peers: $(PEERS:%=.venv-peers/%/.installed)
 	@touch $@
 
 clean:
-	rm -rf build cdk.out $(VENV) .venv-compile .venv-spark .venv-mlflow .venv-peers node_modules
+	rm -rf build cdk.out $(NATIVE) $(NATIVE).sha256 $(VENV) .venv-compile .venv-spark .venv-mlflow .venv-peers node_modules

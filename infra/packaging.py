@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from infra import native
@@ -74,7 +75,7 @@ def package_functions(platform: str) -> Path:
         _copy(ROOT / "functions", staging / "functions")
         native.build_library(platform, staging / "driftloop" / "native")
 
-    settings = " ".join((*PLATFORMS[platform], sys.version if platform == "host" else ""))
+    settings = " ".join((*PLATFORMS[platform], sys.version if platform == "host" else "", version("ziglang")))
     inputs = [LOCK, ROOT / "functions", Path(native.__file__), *parts]
     return _build(functions_folder(platform), fill, inputs, settings)
 
@@ -147,7 +148,7 @@ def _files(source: Path) -> list[Path]:
     return [
         path
         for path in source.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
+        if path.is_file() and "__pycache__" not in path.parts and ".so" not in path.suffixes
     ]
 
 
@@ -182,7 +183,7 @@ def _without_provided(lock: str) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.so"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.so", "*.so.sha256"))
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -95,7 +95,8 @@ def _side_by_side(work: Callable[[Item], Result], items: Iterator[Item]) -> Iter
     if len(first) < 2:
         yield from map(work, first)
         return
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         jobs: deque[tuple[Future[Result], Item]] = deque()
         for item in chain(first, items):
             jobs.append((pool.submit(work, item), item))
@@ -103,6 +104,8 @@ def _side_by_side(work: Callable[[Item], Result], items: Iterator[Item]) -> Iter
                 yield _first_result(work, jobs)
         while jobs:
             yield _first_result(work, jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _first_result(work: Callable[[Item], Result], jobs: deque[tuple[Future[Result], Item]]) -> Result:
@@ -113,7 +116,10 @@ def _first_result(work: Callable[[Item], Result], jobs: deque[tuple[Future[Resul
         job, item = jobs[place]
         if job.cancel():
             done: Future[Result] = Future()
-            done.set_result(work(item))
+            try:
+                done.set_result(work(item))
+            except Exception as error:
+                done.set_exception(error)
             jobs[place] = done, item
         place += 1
     return first.result()

@@ -95,7 +95,8 @@ def moments_of(bins: NumericBins, values: np.ndarray[Any, Any]) -> Moments:
         return NO_MOMENTS
     with np.errstate(over="ignore"):
         steps = np.rint((known - bins.origin) / bins.step)
-    low, high = float(known.min()), float(known.max())
+    # Zero has no sign here, whichever came first.
+    low, high = float(known.min()) + 0.0, float(known.max()) + 0.0
     peak = float(max(abs(steps[known.argmin()]), abs(steps[known.argmax()])))
     if peak * peak * len(steps) < _EXACT:
         # Not by `@`: BLAS starts threads for it, which get in the way of those that read.

@@ -132,8 +132,11 @@ def read_cells(form: Form, data: bytes, rows: int) -> Cells | None:
     Raises UnicodeDecodeError for a category that is no UTF-8.
     """
     form_text, text_ends, kinds, kind_ends = form.compiled
+    # Each line has at least the form and its commas: what follows takes no more memory than the data allow.
+    if rows * (len(form_text) + sum(max(0, len(blank) - 1) for blank in form.blanks)) > len(data):
+        return None
     texts, numbers, categories = (int(np.count_nonzero(kinds == kind)) for kind in Kind)
-    content = np.empty((texts, rows * _LONGEST), dtype=np.uint8)
+    content = np.empty((texts, min(rows * _LONGEST, len(data))), dtype=np.uint8)
     ends = np.empty((texts, rows), dtype=np.uint32)
     values = np.empty((numbers, rows))
     codes = np.empty((categories, rows), dtype=np.int32)

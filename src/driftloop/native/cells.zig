@@ -146,6 +146,7 @@ const Reader = struct {
     fn copied(self: *Reader, close: u8, end: u8, column: usize, row: usize) Unusual!u32 {
         const span = try self.cell(close, end, ',');
         const text = self.data[span.begin..span.end];
+        if (text.len > longest_cell) return error.Unusual;
         var visible = true;
         for (text) |byte| visible = visible and byte > ' ' and byte < 0x7f;
         self.visible = self.visible and visible;

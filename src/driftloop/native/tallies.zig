@@ -43,8 +43,9 @@ export fn driftloop_tally(task: *Tally) void {
         inline for (0..lanes) |lane| counts[@intCast(cells[lane])] += 1;
     }
     task.known = @reduce(.Add, known);
-    task.low = @reduce(.Min, lows);
-    task.high = @reduce(.Max, highs);
+    // Zero has no sign here, whichever came first.
+    task.low = @reduce(.Min, lows) + 0.0;
+    task.high = @reduce(.Max, highs) + 0.0;
     // What is missing, as what fills up the last lanes, is beyond no edge.
     counts[0] -= @as(i64, @intCast(at)) - task.known;
     counts[edges.len + 1] = @as(i64, @intCast(values.len)) - task.known;

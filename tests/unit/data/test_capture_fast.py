@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -311,3 +312,51 @@ def test_shortening_in_parts_is_shortening_at_once() -> None:
     assert (whole[-1].line, whole[-1].offset) == (1001, 10010)
     for cut in (0, 400, 1000, 2000, 3500):
         assert shortened([*shortened(refused[:cut]), *shortened(refused[cut:])]) == whole
+
+
+def test_a_time_of_a_hundred_thousand_spaces_among_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "PIECE", 7_000_000)
+    padded = record("t2," + " " * 131_072 + "2026-03-02T10:00:00Z,north,1", "0.5")
+    decoded = _same(SCHEMA, record(ROW, "0.5") * 700 + padded)
+    assert (decoded.rows, decoded.refused) == (700, 1)
+
+
+def test_line_ends_without_lines_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes a line end, not what a row would have."""
+    asked: list[int] = []
+    empty = np.empty
+    monkeypatch.setattr(
+        np, "empty", lambda shape, *more, **kinds: asked.append(int(np.prod(shape))) or empty(shape, *more, **kinds)
+    )
+    content = record(ROW, "0.5") + b"\n" * 200_000
+    assert plain_rows(SCHEMA, content, 200_001) is None
+    commas = record("\n" * 100_000, "," * 100_000) * 2
+    assert plain_rows(SCHEMA, commas, 2) is None
+    assert max(asked, default=0) < 10 * len(content)
+
+
+def test_an_object_that_is_not_read_to_its_end_leaves_no_work_behind() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        time.sleep(0.05)
+        return item
+
+    results = module._side_by_side(work, iter(range(50)))
+    assert next(results) == 0
+    results.close()
+    count = len(begun)
+    time.sleep(0.2)
+    assert len(begun) == count < 8
+
+
+def test_results_before_a_fault_are_given() -> None:
+    def work(item: int) -> int:
+        time.sleep(0.01 * (item == 0))
+        return 1 // (item - 4)
+
+    given: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        given.extend(module._side_by_side(work, iter(range(9))))
+    assert len(given) == 4

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from driftloop.native.library import LIBRARY
-from infra.native import ROOT, SOURCE, build_library
+from driftloop.native import DIGEST, LIBRARY, SOURCE
+from infra.native import ROOT, build_library
 
 CACHE = ROOT / "build" / "zig"
 
@@ -23,12 +24,12 @@ def _zig(*arguments: str | Path) -> str:
 
 
 def test_its_own_tests() -> None:
-    said = _zig("test", SOURCE, "--cache-dir", CACHE, "--global-cache-dir", CACHE)
+    said = _zig("test", SOURCE / "root.zig", "--cache-dir", CACHE, "--global-cache-dir", CACHE)
     assert "All 4 tests passed." in said
 
 
 def test_its_format() -> None:
-    _zig("fmt", "--check", SOURCE.parent)
+    _zig("fmt", "--check", SOURCE)
 
 
 def test_what_is_loaded_is_what_the_source_gives(tmp_path: Path) -> None:
@@ -43,3 +44,30 @@ def test_it_is_compiled_for_other_machines(tmp_path: Path, platform: str, machin
     assert header[:4] == b"\x7fELF"
     # e_machine of the ELF header: EM_AARCH64.
     assert int.from_bytes(header[18:20], "little") == machine
+
+
+@pytest.mark.parametrize("fault", ["missing", "cut off", "of another source", "of another machine"])
+def test_what_is_not_whole_and_of_this_source_is_not_loaded(tmp_path: Path, fault: str) -> None:
+    folder = tmp_path / "driftloop"
+    shutil.copytree(SOURCE.parent, folder, ignore=shutil.ignore_patterns("twin", "reports", "__pycache__"))
+    library = folder / "native" / LIBRARY.name
+    if fault == "missing":
+        library.unlink()
+    elif fault == "cut off":
+        library.write_bytes(library.read_bytes()[:20_000])
+    elif fault == "of another source":
+        (folder / "native" / "lines.zig").write_text("// other\n")
+    else:
+        build_library("lambda", library.parent)
+    program = "import driftloop.native as n; print(n.__file__); from driftloop.data.capture import plain_rows; print(plain_rows)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [str(library.with_name("__init__.py")), "None"]
+    assert (library.with_name(DIGEST)).exists()
+    assert ("reading captures is slow" in done.stderr) == (fault != "missing")

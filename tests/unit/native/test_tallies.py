@@ -50,6 +50,15 @@ def test_nothing_but_missing_values() -> None:
     assert found == NO_MOMENTS
 
 
+@pytest.mark.parametrize("zeros", [[0.0, -0.0], [-0.0, 0.0], [-0.0]])
+def test_zero_has_no_sign(zeros: list[float]) -> None:
+    for found in (
+        tally_numbers(NumericBins((-1.0, 1.0)), np.array(zeros))[1],
+        moments_of(NumericBins((-1.0, 1.0)), np.array(zeros)),
+    ):
+        assert repr(found) == repr(Moments(len(zeros), 0.0, 0.0, 0, 0))
+
+
 def test_values_of_a_part_of_a_table() -> None:
     table = np.arange(20.0).reshape(10, 2)
     assert tally(table[:, 1], np.array([4.0]), 0.0, 1.0).counts.tolist() == [2, 8, 0]

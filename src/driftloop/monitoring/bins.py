@@ -58,7 +58,7 @@ class NumericBins:
     whole: bool = False
     """Whether values are whole numbers; cells are then named by the numbers in them."""
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         names = [edge_name(edge) for edge in self.edges]
         inner = [_span(a, b) if self.whole else f"{edge_name(a)} to {edge_name(b)}" for a, b in pairwise(self.edges)]
@@ -89,7 +89,7 @@ class CategoryBins:
     values: tuple[str, ...]
     rare: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         return [*self.values, "rare", "unseen", "missing"]
 

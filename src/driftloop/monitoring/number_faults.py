@@ -23,8 +23,8 @@ _COLLAPSE = 30.0
 """Factor by which a deviation shrinks in the world only where most values are the same anyway."""
 _NEAR, _APART = 2.5, 4.0
 """Usual deviations that the mean of a sound window may be off, with little evidence and with much."""
-_NARROW = 1 / 12
-"""Usual deviations that a sound window has at least."""
+_NARROW, _WIDEST = 1 / 12, 2.0
+"""Usual deviations that a sound window has at least and at most."""
 _STRAY = 0.001
 """Share of rows that may lie anywhere."""
 _SPARE = 3
@@ -91,6 +91,12 @@ def _fit(change: Numbers, conversion: Conversion) -> tuple[int, float] | None:
     """How badly a conversion explains the change, the smaller the better; None if it does not."""
     now, usual = change.now, change.usual
     if now is None or usual is None or not usual.deviation:
+        return None
+    # Dozens are tried on every column, and most end here: the rest of the question costs ten times as much.
+    if (
+        now.deviation / conversion.factor > _WIDEST * usual.deviation
+        or abs(conversion.back(now.mean) - usual.mean) > _APART * usual.deviation
+    ):
         return None
     back = now.back(conversion)
     if not _resembles(back, usual, least=0.0, most=_APART):
@@ -227,7 +233,7 @@ def _is(one: Numbers, other: Numbers) -> bool:
     return alike and _holds(one, other, 3.5) and _gap_across(one, other) <= _CLOSE
 
 
-def _resembles(side: Side, usual: Side, *, least: float, most: float, widest: float = 2) -> bool:
+def _resembles(side: Side, usual: Side, *, least: float, most: float, widest: float = _WIDEST) -> bool:
     """Whether numbers could be a usual window: days differ from each other, so widely taken.
 
     Args:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-PIECE = 7 * 1024 * 1024
+PIECE = 6 * 1024 * 1024
 """A piece ends at the first line end after each multiple of this."""
 MAX_LINE = 8 * 1024 * 1024
 """Longest record in bytes. SageMaker's real-time payload limit is 6 MB and base64 adds a third."""

@@ -98,7 +98,7 @@ def test_an_object_of_nothing_but_garbage_writes_no_shard(world: World) -> None:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """An object of many parts, as objects beyond 7 MiB are."""
+    """An object of many parts, as objects beyond 6 MiB are."""
     monkeypatch.setattr(lines, "PIECE", 1000)
     monkeypatch.setattr(profile_traffic, "HELD_CELLS", 200)
     good = ex.capture(ex.traffic(300)).splitlines(keepends=True)

@@ -232,5 +232,6 @@ def test_a_version_is_trained_judged_refitted_and_served(tmp_path: Path, aws: Cl
     assert record["versions"]["xgboost"].startswith("3.2.")
     assert 0 < record["metrics"]["iterations"] <= 100
     predictor = model_fn(str(tmp_path / "final"))
-    expected = refit.fit_all(SCHEMA, rows(), training(hyperparameters={"learning_rate": 0.1}))
+    latest = select(rows(), slice((20 - TRAINING_DAYS) * PER_DAY, None))
+    expected = refit.fit_all(SCHEMA, latest, training(hyperparameters={"learning_rate": 0.1}))
     np.testing.assert_array_equal(score(predictor, rows()), score(expected, rows()))

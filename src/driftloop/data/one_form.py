@@ -6,6 +6,7 @@ A line is then a form with blanks filled in. What stands around the blanks is th
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 
 from driftloop.data.cell_columns import payload_columns, payload_kinds, score_kinds, scores
 from driftloop.data.decoded import SCORE
@@ -45,15 +46,20 @@ def _form(schema: Schema, data: bytes) -> Form | None:
         return None
     for number, place in enumerate(places):
         cells[place] = b"%d" % number
+    return _form_of(schema, tuple(cells), tuple(places))
+
+
+@lru_cache
+def _form_of(schema: Schema, cells: tuple[bytes, ...], places: tuple[int, ...]) -> Form | None:
+    """The form of a line that is cut at its quotation marks, and in whose blanks stand their numbers."""
     # Refused if a key was taken for a blank: a number is no key that a record may have.
     payloads = plain_payloads(b'"'.join(cells))
     if payloads is None or payloads.quotes:
         return None
-    for place in places:
-        cells[place] = b"\n"
     request, response = int(payloads.inputs[0]), int(payloads.outputs[0])
     if response < request:
         return None
     kinds = {request: payload_kinds(schema), response: score_kinds(schema)}
-    *texts, last = b'"'.join(cells).split(b"\n")
+    empty = [b"\n" if place in places else cell for place, cell in enumerate(cells)]
+    *texts, last = b'"'.join(empty).split(b"\n")
     return Form((*texts, last + b"\n"), tuple(kinds.get(blank, ()) for blank in range(len(places))))

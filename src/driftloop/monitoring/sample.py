@@ -55,8 +55,9 @@ def sample_values(values: Iterable[str]) -> Sample:
     if not texts:
         return NO_SAMPLE
     hashes = _hashes(texts)
-    # By sorting, which it does if it has to count: twenty times as fast as its set where nearly all are distinct.
-    smallest = np.unique(hashes, return_counts=True)[0][:SIZE]
+    ordered = np.sort(hashes)
+    # Not by np.unique, which makes a set of them.
+    smallest = ordered[np.r_[True, ordered[1:] != ordered[:-1]]][:SIZE]
     counts: dict[str, int] = {}
     for place in np.flatnonzero(hashes <= smallest[-1]).tolist():
         counts[texts[place]] = counts.get(texts[place], 0) + 1

@@ -44,13 +44,13 @@ def prepare(reference: Path, folder: Path) -> None:
 def report(capture: Path, folder: Path, out: Path) -> list[str]:
     """Features at or above their limit."""
     baseline = Baseline.from_json((folder / _FILE).read_bytes())
-    profiles = [
-        profile_columns(baseline.bins, part.columns, SCHEMA) for part in decode_capture(SCHEMA, _blocks(capture))
-    ]
+    parts = decode_capture(SCHEMA, _blocks(capture))
+    # Added up as they come: none is kept.
+    profile = merge(baseline.bins, (profile_columns(baseline.bins, part.columns, SCHEMA) for part in parts))
     start = (START + DAYS * 86_400).astype(datetime).replace(tzinfo=UTC)
     drift = assess(
         baseline,
-        [merge(baseline.bins, profiles)],
+        [profile],
         None,
         model="benchmark",
         version=1,

@@ -26,17 +26,8 @@ LIBRARY = ROOT / "src" / "driftloop"
 LOCK = ROOT / "locks" / "functions.txt"
 # What the handlers import, and what the steps import.
 FUNCTION_PARTS = (
-    "__init__.py",
-    "names.py",
-    "ports.py",
-    "data",
-    "monitoring",
-    "native",
-    "promotion",
-    "retraining",
-    "loop",
-    "aws",
-)
+    "__init__.py", "names.py", "ports.py", "data", "monitoring", "native", "promotion", "retraining", "loop", "aws",
+)  # fmt: skip
 STEP_PARTS = (
     "__init__.py", "names.py", "ports.py", "data", "monitoring", "promotion", "retraining", "loop",
     "aws/__init__.py", "aws/objects.py", "aws/captures.py",

@@ -16,6 +16,7 @@ from driftloop.data.parsing import BadRowError
 from driftloop.data.plain_records import plain_payloads
 from driftloop.data.schema import Columns, Schema
 from driftloop.native.cells import Cells, Form, Kind, read_cells
+from driftloop.native.lines import line_ends
 
 _QUOTED = re.compile(r'(?:(?<=[,\n])|\A)"[^",\n]*"(?=[,\n]|\Z)')
 
@@ -80,7 +81,7 @@ def _unquoted(text: str, payloads: list[str]) -> str:
 
 def _cells(text: str, kinds: tuple[Kind, ...]) -> Cells:
     data = text.encode() + b"\n"
-    cells = read_cells(Form((b"", b"\n"), (kinds,)), data, data.count(b"\n"))
+    cells = read_cells(Form((b"", b"\n"), (kinds,)), data, line_ends(data))
     if cells is None:
         raise UnusualError
     return cells

@@ -138,9 +138,9 @@ def compare(
     A challenger must be better by more than the margin, and the lower confidence bound of its advantage must be
     above zero: the margin says what is worth a change, the bound that it is not chance. A margin below zero asks the
     other question, whether newer rows do harm (non-inferiority): the bound must be above the margin then. A first version
-    must beat the constant prediction ``traits.training_rate`` by more than the margin, and at least be better. Both must answer with probabilities that
-    differ, quickly enough and from an archive that is small enough; a challenger's must be as well calibrated as the
-    champion's. What only a person can judge, such as an answer that is too good to be true, makes it wait for one.
+    must beat the constant prediction ``traits.training_rate`` by more than the margin, and at least be better. Both must
+    answer with probabilities that differ, quickly enough and from an archive that is small enough; a challenger's must
+    be as well calibrated as the champion's. What only a person can judge, such as an answer that is too good to be true, makes it wait for one.
 
     Args:
         champion_scores: None if there is no champion, or none that can be scored.

@@ -46,7 +46,7 @@ def report(capture: Path, folder: Path, out: Path) -> list[str]:
     baseline = Baseline.from_json((folder / _FILE).read_bytes())
     parts = decode_capture(SCHEMA, _blocks(capture))
     # Added up as they come: none is kept.
-    profile = merge(baseline.bins, (profile_columns(baseline.bins, part.columns, SCHEMA) for part in parts))
+    profile = merge(baseline.bins, (profile_columns(baseline.bins, part.table, SCHEMA) for part in parts))
     start = (START + DAYS * 86_400).astype(datetime).replace(tzinfo=UTC)
     drift = assess(
         baseline,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
 from driftloop.data.decoded import SCORE, Decoded, Quarantined, join_decoded, shortened
 from driftloop.data.line_by_line import decode_lines
-from driftloop.data.lines import MAX_LINE, Piece, cut_lines
+from driftloop.data.lines import MAX_LINE, Piece, cut_lines, is_full
+from driftloop.data.memory import keep_freed_memory
 from driftloop.data.schema import Schema
 
 try:
@@ -25,9 +26,9 @@ except ImportError:
     # What they need is not in SageMaker's containers.
     plain_rows = None  # type: ignore[assignment]
 
-    def line_ends(data: bytes) -> int:
+    def line_ends(data: bytes | memoryview) -> int:
         """How many lines end in some bytes."""
-        return data.count(b"\n")
+        return bytes(data).count(b"\n")
 
 
 __all__ = ["MAX_LINE", "SCORE", "Decoded", "Quarantined", "decode_capture"]
@@ -46,9 +47,13 @@ def decode_capture(schema: Schema, blocks: Iterable[bytes]) -> Iterator[Decoded]
 
     An object without anything in it gives no part.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
+    pieces = cut_lines(blocks)
+    first = list(islice(pieces, 1))
+    # Threads are for objects of which more comes: most hold minutes of traffic.
+    in_order = _side_by_side if first and is_full(first[0]) else map
     lines = offset = 0
-    for part, read, count in _side_by_side(partial(_decode, schema), cut_lines(blocks)):
+    for part, read, count in in_order(partial(_decode, schema), chain(first, pieces)):
         part.quarantined[:] = [refused.moved(lines, offset) for refused in part.quarantined]
         lines, offset = lines + count, offset + read
         yield part
@@ -63,14 +68,16 @@ def _decode(schema: Schema, piece: Piece) -> tuple[Decoded, int, int]:
     return decoded, piece.size, lines
 
 
-def _parts(schema: Schema, data: bytes, size: int, lines: int) -> Iterator[Decoded]:
+def _parts(schema: Schema, data: memoryview, size: int, lines: int) -> Iterator[Decoded]:
     """The fast way where it is sure; of what it leaves alone each half is tried again."""
-    columns = plain_rows(schema, data, lines) if plain_rows is not None and size == len(data) else None
-    middle = data.find(b"\n", len(data) // 2) + 1
-    if columns is not None:
-        yield Decoded(columns)
-    elif plain_rows is None or len(data) < _FEW or not 0 < middle < len(data):
-        yield decode_lines(schema, data, size)
+    table = plain_rows(schema, data, lines) if plain_rows is not None and size == len(data) else None
+    if table is not None:
+        yield Decoded(table)
+        return
+    content = bytes(data)
+    middle = content.find(b"\n", len(data) // 2) + 1
+    if plain_rows is None or len(data) < _FEW or not 0 < middle < len(data):
+        yield decode_lines(schema, content, size)
     else:
         above = line_ends(data[:middle])
         yield from _parts(schema, data[:middle], middle, above)
@@ -79,26 +86,12 @@ def _parts(schema: Schema, data: bytes, size: int, lines: int) -> Iterator[Decod
             yield part
 
 
-@cache
-def _keep_freed_memory() -> None:
-    """Have the C library reuse the memory of one piece for the next, which halves the time.
-
-    Otherwise it gives every larger block back to the system and gets a new one, page by page. It learns the size of
-    blocks that come and go from those that it frees (mallopt(3), M_MMAP_THRESHOLD); this one is never touched.
-    """
-    bytes(31 * 1024 * 1024)
-
-
 def _side_by_side(work: Callable[[Item], Result], items: Iterator[Item]) -> Iterator[Result]:
-    """Results in order; two items are worked on at a time, unless there is one only."""
-    first = list(islice(items, 2))
-    if len(first) < 2:
-        yield from map(work, first)
-        return
+    """Results in order; two items are worked on at a time."""
     pool = ThreadPoolExecutor(1)
     try:
         jobs: deque[tuple[Future[Result], Item]] = deque()
-        for item in chain(first, items):
+        for item in items:
             jobs.append((pool.submit(work, item), item))
             if len(jobs) > _AHEAD:
                 yield _first_result(work, jobs)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.data.categories import coded
-from driftloop.data.parsing import EARLIEST, LATEST, MAX_TEXT, parse_cell, parse_time
-from driftloop.data.schema import Columns, Schema
+from driftloop.data.columns import Coded, Column, Table, Texts
+from driftloop.data.parsing import EARLIEST, LATEST, MAX_TEXT, MISSING, parse_cell, parse_time
+from driftloop.data.schema import Feature, Schema
 from driftloop.data.typed_rows import CLASS, PROBABILITY, csv_score
-from driftloop.native.cells import Cells, Kind, Texts
+from driftloop.native.cells import Cells, Kind
 
 _TIME = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
 _SEPARATORS = [4, 7, 10, 13, 16, 19]
@@ -34,25 +34,24 @@ def score_kinds(schema: Schema) -> tuple[Kind, ...]:
     return (Kind.CATEGORY if schema.output == CLASS else Kind.NUMBER,)
 
 
-def payload_columns(schema: Schema, cells: Cells) -> Columns:
+def payload_columns(schema: Schema, cells: Cells) -> Table:
     """Columns of a payload. Raises UnusualError, BadRowError or ValueError if not all rows are surely good."""
-    columns: Columns = {schema.id: _ids(cells.texts[0]), schema.time: _times(cells.texts[1])}
+    ids, times = (Texts(*text) for text in cells.texts)
+    columns: dict[str, Column] = {schema.id: _ids(ids, cells.visible), schema.time: _times(times)}
     numbers, categories = iter(cells.numbers), iter(zip(cells.names, cells.codes, strict=True))
     for feature in schema.features:
         if feature.is_category:
             names, places = next(categories)
-            columns[feature.name] = coded([str(parse_cell(feature, name)) for name in names], places)
+            columns[feature.name] = Coded(_categories(feature, names), places)
         else:
             columns[feature.name] = next(numbers)
     return columns
 
 
-def scores(schema: Schema, cells: Cells) -> Values:
+def scores(schema: Schema, cells: Cells) -> Column:
     """Predictions, which are the last column. Raises UnusualError or BadRowError if one cannot be one."""
     if schema.output == CLASS:
-        names = np.array([csv_score(schema.output, name) for name in cells.names[-1]], dtype=object)
-        classes: Values = names[cells.codes[-1]]
-        return classes
+        return Coded([str(csv_score(schema.output, name)) for name in cells.names[-1]], cells.codes[-1])
     values: Values = cells.numbers[-1]
     good = (values >= 0) & (values <= 1) if schema.output == PROBABILITY else np.isfinite(values)
     if not good.all():
@@ -60,29 +59,46 @@ def scores(schema: Schema, cells: Cells) -> Values:
     return values
 
 
-def _ids(texts: Texts) -> Values:
-    ids, widths = texts.to_list(), texts.widths
+def _categories(feature: Feature, names: list[str]) -> list[str]:
+    usual = "".join(names).isprintable() and max(map(len, names)) <= MAX_TEXT and list(map(str.strip, names)) == names
+    return names if usual and MISSING.isdisjoint(names) else [str(parse_cell(feature, name)) for name in names]
+
+
+def _ids(ids: Texts, visible: bool) -> Column:
     # In bytes, of which there are at least as many as characters.
-    if widths.min() < 1 or widths.max() > MAX_TEXT or not (texts.visible or _printable(ids)):
+    if ids.widths.min() < 1 or ids.widths.max() > MAX_TEXT:
         raise UnusualError
-    return np.array(ids, dtype=object)
-
-
-def _printable(ids: list[str]) -> bool:
-    return list(map(str.strip, ids)) == ids and all(map(str.isprintable, ids))
+    if visible:
+        return ids
+    values = ids.values()
+    if not all(value == value.strip() and value.isprintable() for value in values.tolist()):
+        raise UnusualError
+    return values
 
 
 def _times(texts: Texts) -> Values:
-    cells = texts.content.reshape(-1, len(_TIME)) if texts.width == len(_TIME) else None
-    if cells is None or (cells[:, _SEPARATORS] != _TIME[_SEPARATORS]).any():
-        others = texts.to_list()
+    cells = _plain_times(texts)
+    if cells is None:
+        others = texts.values().tolist()
         known = {text: parse_time(text) for text in set(others)}
         return np.array([known[text] for text in others], dtype="datetime64[s]")
     # Raises ValueError for what is no date.
-    times = np.ascontiguousarray(cells[:, :-1]).view(f"S{len(_TIME) - 1}").ravel().astype("datetime64[s]")
+    times = np.ascontiguousarray(cells[:, : len(_TIME) - 1]).view(f"S{len(_TIME) - 1}").ravel().astype("datetime64[s]")
     if (times < _naive(EARLIEST)).any() or (times >= _naive(LATEST)).any():
         raise UnusualError
     return times
+
+
+def _plain_times(texts: Texts) -> Values | None:
+    """Texts x bytes, with a line end each; None if they are of another form."""
+    if (texts.widths != len(_TIME)).any():
+        return None
+    cells = np.frombuffer(texts.content + b"\n", np.uint8).reshape(len(texts), -1)
+    return (
+        None
+        if (cells[:, _SEPARATORS] != _TIME[_SEPARATORS]).any()
+        else np.ascontiguousarray(cells[:, : len(_TIME) - 1])
+    )
 
 
 def _naive(moment: datetime) -> np.datetime64:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from driftloop.data.categories import join
+from driftloop.data.columns import Table, columns_of, join
 from driftloop.data.schema import Columns
 
 SCORE = "score"
@@ -55,14 +56,19 @@ def put_aside(refused: list[Quarantined], item: Quarantined) -> None:
 class Decoded:
     """What a part of a capture object held: captured rows = counted + quarantined."""
 
-    columns: Columns
+    table: Table
     """Payload columns and ``score``: float64 (probability of label 1, or a number), or text if it is a class."""
     quarantined: list[Quarantined] = field(default_factory=list)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The table as arrays; text as objects."""
+        return columns_of(self.table)
 
     @property
     def rows(self) -> int:
         """Rows that were counted."""
-        return len(self.columns[SCORE])
+        return len(self.table[SCORE])
 
     @property
     def refused(self) -> int:
@@ -74,5 +80,5 @@ def join_decoded(parts: list[Decoded]) -> Decoded:
     """Several parts, at least one, in order."""
     if len(parts) == 1:
         return parts[0]
-    columns = {name: join([part.columns[name] for part in parts]) for name in parts[0].columns}
-    return Decoded(columns, [refused for part in parts for refused in part.quarantined])
+    table = {name: join([part.table[name] for part in parts]) for name in parts[0].table}
+    return Decoded(table, [refused for part in parts for refused in part.quarantined])

@@ -5,21 +5,23 @@ A line is then a form with blanks filled in. What stands around the blanks is th
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 
 from driftloop.data.cell_columns import payload_columns, payload_kinds, score_kinds, scores
+from driftloop.data.columns import Table
 from driftloop.data.decoded import SCORE
 from driftloop.data.lines import MAX_LINE
 from driftloop.data.plain_records import plain_payloads
-from driftloop.data.schema import Columns, Schema
+from driftloop.data.schema import Schema
 from driftloop.native.cells import Form, read_cells
 
 _BLANKS = frozenset({b"data", b"eventId", b"inferenceId", b"inferenceTime"})
 """Keys whose values differ from line to line."""
+_USUAL = 64 * 1024
+"""What lines are hardly ever longer than."""
 
 
-def rows_of_one_form(schema: Schema, data: bytes, lines: int) -> Columns | None:
+def rows_of_one_form(schema: Schema, data: bytes | memoryview, lines: int) -> Table | None:
     """Payload columns and score of whole lines, as many as have ends; None if they are not of one form, or a cell is
     unusual.
 
@@ -28,25 +30,30 @@ def rows_of_one_form(schema: Schema, data: bytes, lines: int) -> Columns | None:
     form = _form(schema, data) if len(data) < MAX_LINE else None
     if form is None:
         return None
-    if not data.endswith(b"\n"):
-        data, lines = data + b"\n", lines + 1
+    if data[-1:] != b"\n":
+        data, lines = bytes(data) + b"\n", lines + 1
     cells = read_cells(form, data, lines)
     if cells is None:
         return None
-    if not data.isascii():
-        data.decode()  # Raises UnicodeDecodeError where reading JSON would.
-    return payload_columns(schema, cells) | {SCORE: scores(schema, cells)}
+    if not (cells.ascii and form.ascii):
+        str(data, "utf-8")  # Raises UnicodeDecodeError where reading JSON would.
+    return {**payload_columns(schema, cells), SCORE: scores(schema, cells)}
 
 
-def _form(schema: Schema, data: bytes) -> Form | None:
+def _form(schema: Schema, data: bytes | memoryview) -> Form | None:
     """What the first line is but for the blanks; None if it is no record of the usual shape and order, or ends in a blank."""
-    cells = io.BytesIO(data).readline().removesuffix(b"\n").split(b'"')
+    cells = _first_line(data).split(b'"')
     places = [place for place in range(3, len(cells), 2) if cells[place - 2] in _BLANKS]
     if not places or places[-1] >= len(cells) - 2:
         return None
     for number, place in enumerate(places):
         cells[place] = b"%d" % number
     return _form_of(schema, tuple(cells), tuple(places))
+
+
+def _first_line(data: bytes | memoryview) -> bytes:
+    start = bytes(data[:_USUAL])
+    return (start if b"\n" in start else bytes(data)).partition(b"\n")[0]
 
 
 @lru_cache

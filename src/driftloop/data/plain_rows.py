@@ -10,30 +10,31 @@ import csv
 import re
 
 from driftloop.data.cell_columns import UnusualError, payload_columns, payload_kinds, score_kinds, scores
+from driftloop.data.columns import Table
 from driftloop.data.decoded import SCORE
 from driftloop.data.one_form import rows_of_one_form
 from driftloop.data.parsing import BadRowError
 from driftloop.data.plain_records import plain_payloads
-from driftloop.data.schema import Columns, Schema
+from driftloop.data.schema import Schema
 from driftloop.native.cells import Cells, Form, Kind, read_cells
 from driftloop.native.lines import line_ends
 
 _QUOTED = re.compile(r'(?:(?<=[,\n])|\A)"[^",\n]*"(?=[,\n]|\Z)')
 
 
-def plain_rows(schema: Schema, data: bytes, lines: int) -> Columns | None:
+def plain_rows(schema: Schema, data: memoryview, lines: int) -> Table | None:
     """Payload columns and score of whole lines, all rows of which are good; None if that is not sure.
 
     Args:
         lines: how many of them end.
     """
     try:
-        return rows_of_one_form(schema, data, lines) or _rows_of_records(schema, data)
+        return rows_of_one_form(schema, data, lines) or _rows_of_records(schema, bytes(data))
     except (UnusualError, BadRowError, ValueError):
         return None
 
 
-def _rows_of_records(schema: Schema, data: bytes) -> Columns | None:
+def _rows_of_records(schema: Schema, data: bytes) -> Table | None:
     payloads = plain_payloads(data)
     if payloads is None:
         return None
@@ -42,7 +43,7 @@ def _rows_of_records(schema: Schema, data: bytes) -> Columns | None:
     if sizes != counts or (text.count('"') if '"' in text else 0) != payloads.quotes or '"' in predictions:
         return None
     rows = _cells(_unquoted(text, payloads.inputs), payload_kinds(schema))
-    return payload_columns(schema, rows) | {SCORE: scores(schema, _cells(predictions, score_kinds(schema)))}
+    return {**payload_columns(schema, rows), SCORE: scores(schema, _cells(predictions, score_kinds(schema)))}
 
 
 def _one_text(payloads: list[str], separator: str = "") -> tuple[str, list[int] | None]:

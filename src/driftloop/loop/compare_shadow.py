@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from driftloop.data.capture import decode_capture
+from driftloop.data.columns import values_of
 from driftloop.data.decoded import SCORE
 from driftloop.data.records import captured_at
 from driftloop.data.schema import Schema
@@ -128,8 +129,8 @@ class Comparer:
 
 def _read(schema: Schema, objects: Objects, bucket: str, key: str) -> Iterator[tuple[list[str], list[float]]]:
     for part in decode_capture(schema, objects.blocks(bucket, key)):
-        scores: Floats = part.columns[SCORE]
-        yield part.columns[schema.id].tolist(), scores.tolist()
+        scores: Floats = values_of(part.table[SCORE])
+        yield values_of(part.table[schema.id]).tolist(), scores.tolist()
 
 
 def _hours(start: datetime, end: datetime) -> Iterator[datetime]:

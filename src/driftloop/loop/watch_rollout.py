@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 
 from driftloop.data.capture import decode_capture
+from driftloop.data.columns import values_of
 from driftloop.data.decoded import SCORE
 from driftloop.data.records import captured_at
 from driftloop.loop.bake import is_baking
@@ -183,7 +184,7 @@ class _Captures:
         """The first answers of a capture."""
         scores, refused = list[np.ndarray](), 0
         for part in decode_capture(self.model.schema, self.objects.blocks(self.bucket, key)):
-            scores.append(part.columns[SCORE])
+            scores.append(values_of(part.table[SCORE]))
             refused += part.refused
             if sum(map(len, scores)) >= ROWS:
                 break

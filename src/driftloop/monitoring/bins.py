@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from driftloop.data.categories import codes_of
+from driftloop.data.columns import Column, coded, values_of
 from driftloop.data.schema import Feature
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -34,11 +34,11 @@ class Bins(Protocol):
         """Name of each cell, for people."""
         ...
 
-    def count(self, values: np.ndarray[Any, Any]) -> Counts:
+    def count(self, values: Column) -> Counts:
         """Values per cell; the sum equals ``len(values)``."""
         ...
 
-    def cells(self, values: np.ndarray[Any, Any]) -> Counts:
+    def cells(self, values: Column) -> Counts:
         """The cell of each value."""
         ...
 
@@ -69,14 +69,16 @@ class NumericBins:
         """Edges as an array."""
         return np.array(self.edges)
 
-    def count(self, values: np.ndarray[Any, Any]) -> Counts:
+    def count(self, values: Column) -> Counts:
+        values = values_of(values)
         # Counting what lies beyond each edge beats searchsorted several times over for so few edges; NaN is beyond none.
         missing = int(np.count_nonzero(np.isnan(values)))
         above = [int(np.count_nonzero(values > edge)) for edge in self.edges]
         beyond = [len(values) - missing, *above, 0]
         return np.array([*(a - b for a, b in pairwise(beyond)), missing], dtype=np.int64)
 
-    def cells(self, values: np.ndarray[Any, Any]) -> Counts:
+    def cells(self, values: Column) -> Counts:
+        values = values_of(values)
         cell = np.searchsorted(self.edge_values, values, side="left").astype(np.int64)
         cell[np.isnan(values)] = len(self.edges) + 1
         return cell
@@ -99,23 +101,23 @@ class CategoryBins:
         known = {value: place for place, value in enumerate(self.values)}
         return known | dict.fromkeys(self.rare, size) | {"": size + 2}
 
-    def count(self, values: np.ndarray[Any, Any]) -> Counts:
+    def count(self, values: Column) -> Counts:
         return self.tally(values)[0]
 
-    def tally(self, values: np.ndarray[Any, Any]) -> tuple[Counts, dict[str, int]]:
+    def tally(self, values: Column) -> tuple[Counts, dict[str, int]]:
         """Values per cell, and how often each unseen value came."""
         counts = np.zeros(len(self.values) + 3, dtype=np.int64)
         new: Counter[str] = Counter()
-        names, places = codes_of(values)
-        cells, sizes = self._cells(names), np.bincount(places, minlength=len(names))
+        column = coded(values)
+        cells, sizes = self._cells(column.names), np.bincount(column.places, minlength=len(column.names))
         np.add.at(counts, cells, sizes)
         for place in np.flatnonzero((cells == len(self.values) + 1) & (sizes > 0)).tolist():
-            new[names[place]] += int(sizes[place])
+            new[column.names[place]] += int(sizes[place])
         return counts, new
 
-    def cells(self, values: np.ndarray[Any, Any]) -> Counts:
-        names, places = codes_of(values)
-        return self._cells(names)[places]
+    def cells(self, values: Column) -> Counts:
+        column = coded(values)
+        return self._cells(column.names)[column.places]
 
     def _cells(self, names: Sequence[str]) -> Counts:
         unseen = len(self.values) + 1

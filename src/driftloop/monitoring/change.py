@@ -125,7 +125,7 @@ class Numbers(Change):
     @cached_property
     def gap(self) -> float:
         """Kolmogorov-Smirnov distance of the known numbers, at the edges."""
-        return shape_gap(self.bins.edges, self.after, self.bins.edges, self.before)
+        return float(np.abs(_cumulative(self.after) - _cumulative(self.before)).max())
 
     def gap_after(self, conversion: Conversion) -> float:
         """What of it must remain if the reference is converted too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from driftloop.monitoring.bins import Counts, NumericBins
 
 try:
-    from driftloop.native.tallies import tally
+    from driftloop.native.tallies import Tally, tally
 
     _COMPILED = True
 except ImportError:
@@ -37,10 +37,10 @@ class Moments:
     squares: int = 0
 
     def __add__(self, other: Moments) -> Moments:
-        lows = [low for low in (self.low, other.low) if low is not None]
-        highs = [high for high in (self.high, other.high) if high is not None]
+        if self.low is None or self.high is None or other.low is None or other.high is None:
+            return self if other.low is None else other
         return Moments(
-            self.count + other.count, min(lows, default=None), max(highs, default=None),
+            self.count + other.count, min(self.low, other.low), max(self.high, other.high),
             self.total + other.total, self.squares + other.squares,
         )  # fmt: skip
 
@@ -75,16 +75,18 @@ class Moments:
 NO_MOMENTS = Moments()
 
 
-def tally_numbers(bins: NumericBins, values: np.ndarray[Any, Any]) -> tuple[Counts, Moments]:
-    """Values per cell and their moments, in one step where compiled code is at hand."""
+def tally_numbers(columns: Sequence[tuple[NumericBins, np.ndarray[Any, Any]]]) -> list[tuple[Counts, Moments]]:
+    """Values per cell of several columns and their moments, in one step where compiled code is at hand."""
     if not _COMPILED:
-        return bins.count(values), moments_of(bins, values)
-    found = tally(values, bins.edge_values, bins.origin, bins.step)
+        return [(bins.count(values), moments_of(bins, values)) for bins, values in columns]
+    found = tally([(values, bins.edge_values, bins.origin, bins.step) for bins, values in columns])
+    return [(one.counts, _moments(bins, values, one)) for one, (bins, values) in zip(found, columns, strict=True)]
+
+
+def _moments(bins: NumericBins, values: np.ndarray[Any, Any], found: Tally) -> Moments:
     if found.steps is None:
-        return found.counts, moments_of(bins, values)
-    if not found.known:
-        return found.counts, NO_MOMENTS
-    return found.counts, Moments(found.known, found.low, found.high, *found.steps)
+        return moments_of(bins, values)
+    return Moments(found.known, found.low, found.high, *found.steps) if found.known else NO_MOMENTS
 
 
 def moments_of(bins: NumericBins, values: np.ndarray[Any, Any]) -> Moments:

@@ -21,6 +21,8 @@ _ALIKE = 0.1
 """Difference of misfits up to which two conversions cannot be told apart."""
 _COLLAPSE = 30.0
 """Factor by which a deviation shrinks in the world only where most values are the same anyway."""
+_MOVED = 1.5
+"""Usual deviations by which a mean moves at least if numbers are converted, as far as the mean is to tell."""
 _NEAR, _APART = 2.5, 4.0
 """Usual deviations that the mean of a sound window may be off, with little evidence and with much."""
 _NARROW, _WIDEST = 1 / 12, 2.0
@@ -54,7 +56,8 @@ def converted(changes: Sequence[Change]) -> list[Fault]:
     """Columns that a known conversion of units turns back into usual ones."""
     faults = []
     for change in changes:
-        if not isinstance(change, Numbers):
+        # Dozens are tried, and each asks for one of these in the end.
+        if not isinstance(change, Numbers) or not _may_be_converted(change):
             continue
         fits = sorted((fit, item.name) for item in CONVERSIONS if (fit := _fit(change, item)) is not None)
         if fits:
@@ -85,6 +88,14 @@ def _was(change: Numbers) -> str:
         f": mean {now.mean:.4g}, from {now.low:.4g} to {now.high:.4g} "
         f"(usually mean {usual.mean:.4g}, from {usual.low:.4g} to {usual.high:.4g})"
     )
+
+
+def _may_be_converted(change: Numbers) -> bool:
+    """Whether there is any of the evidence that one conversion or another is believed for."""
+    if change.is_foreign or change.moved >= _MOVED or change.novelty >= BROKEN_SHARE:
+        return True
+    now, usual = change.now, change.usual
+    return now is not None and usual is not None and now.deviation * _COLLAPSE <= usual.deviation
 
 
 def _fit(change: Numbers, conversion: Conversion) -> tuple[int, float] | None:
@@ -175,7 +186,7 @@ def _is_whole(change: Numbers, conversion: Conversion, kept: bool) -> bool:
 
 def _is_scaled(change: Numbers, conversion: Conversion, back: Side, usual: Side) -> bool:
     """Whether numbers without rounding are the usual ones in another unit, to the accuracy of a window."""
-    moved = change.moved >= 1.5 and change.gap >= 0.3
+    moved = change.moved >= _MOVED and change.gap >= 0.3
     # Rows of one day that have much in common have narrow tails; rows that do not, such as these, have wide ones.
     wide = back.width >= 0.6 * usual.width
     return moved and wide and _equals(back, usual, change.known_rows) and change.gap_after(conversion) <= _CLOSE

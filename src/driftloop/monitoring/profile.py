@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from driftloop.data.columns import Table, values_of
 from driftloop.data.decoded import SCORE
-from driftloop.data.schema import Columns, Schema
+from driftloop.data.schema import Schema
 from driftloop.monitoring.bins import Bins, CategoryBins, Counts, NumericBins, upgrade_counts
 from driftloop.monitoring.moments import Moments, moments_map, tally_numbers
 from driftloop.monitoring.outcomes import CELLS, score_cells
@@ -127,39 +128,40 @@ def empty_profile(bins: Mapping[str, Bins]) -> Profile:
     return Profile(0, {name: np.zeros(len(b.labels), dtype=np.int64) for name, b in bins.items()})
 
 
-def profile_columns(bins: Mapping[str, Bins], columns: Columns, schema: Schema) -> Profile:
+def profile_columns(bins: Mapping[str, Bins], columns: Table, schema: Schema) -> Profile:
     """Profile of some rows. One pass per column; cost grows with rows times columns.
 
     Args:
         bins: columns to count; all of them are in ``columns``.
         columns: payload columns and, if it has bins, the score.
     """
+    numbers = {name: (b, values_of(columns[name])) for name, b in bins.items() if isinstance(b, NumericBins)}
+    tallies = dict(zip(numbers, tally_numbers(list(numbers.values())), strict=True))
     counts: dict[str, Counts] = {}
-    moments: dict[str, Moments] = {}
     unseen: dict[str, Sample] = {}
     for name, b in bins.items():
-        if isinstance(b, CategoryBins):
+        if name in tallies:
+            counts[name] = tallies[name][0]
+        elif isinstance(b, CategoryBins):
             counts[name], new = b.tally(columns[name])
             if new:
                 unseen[name] = keep_smallest(new)
-        elif isinstance(b, NumericBins):
-            counts[name], moments[name] = tally_numbers(b, columns[name])
         else:
             counts[name] = b.count(columns[name])
-    times = columns[schema.time].astype("datetime64[m]").astype(np.int64)
+    times = values_of(columns[schema.time]).astype("datetime64[m]").astype(np.int64)
     return Profile(
         len(times),
         counts,
-        moments,
+        {name: moments for name, (_, moments) in tallies.items()},
         unseen,
         joint_counts(bins, columns, schema),
         _probabilities(bins, columns, schema),
         np.bincount(times % _MINUTES, minlength=_MINUTES),
-        sample_values(columns[schema.id].tolist()) if schema.id in columns else NO_SAMPLE,
+        sample_values(columns[schema.id]) if schema.id in columns else NO_SAMPLE,
     )
 
 
-def joint_counts(bins: Mapping[str, Bins], columns: Columns, schema: Schema) -> dict[str, Counts]:
+def joint_counts(bins: Mapping[str, Bins], columns: Table, schema: Schema) -> dict[str, Counts]:
     """Predictions by slice, for the declared slices that are among the columns; nothing without a score."""
     if SCORE not in bins:
         return {}
@@ -173,10 +175,10 @@ def joint_counts(bins: Mapping[str, Bins], columns: Columns, schema: Schema) -> 
     return joint
 
 
-def _probabilities(bins: Mapping[str, Bins], columns: Columns, schema: Schema) -> Counts:
+def _probabilities(bins: Mapping[str, Bins], columns: Table, schema: Schema) -> Counts:
     if SCORE not in bins or schema.output != "probability":
         return np.zeros(CELLS, dtype=np.int64)
-    return np.bincount(score_cells(columns[SCORE]), minlength=CELLS)
+    return np.bincount(score_cells(values_of(columns[SCORE])), minlength=CELLS)
 
 
 def merge(bins: Mapping[str, Bins], profiles: Iterable[Profile]) -> Profile:

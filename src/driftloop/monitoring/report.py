@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -168,15 +168,15 @@ class DriftReport:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Window):
-        return {"start": iso(value.start), "end": iso(value.end)}
-    if isinstance(value, WindowQuality):
-        return value.to_dict()
+    if value is None or isinstance(value, str | int | float | tuple):
+        return value
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    if is_dataclass(value):
-        # Several times as fast as which copies what is within.
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    return value
+    if isinstance(value, Window):
+        return {"start": iso(value.start), "end": iso(value.end)}
+    if isinstance(value, WindowQuality):
+        return value.to_dict()
+    # Several times as fast as asdict, which copies what is within.
+    return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}

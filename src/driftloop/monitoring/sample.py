@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from driftloop.data.columns import Column, Texts, values_of
 
 try:
     from driftloop.native.lines import line_hashes
@@ -49,24 +51,26 @@ def keep_smallest(counts: Mapping[str, int]) -> Sample:
     return Sample({value: counts[value] for value in ordered[:SIZE]})
 
 
-def sample_values(values: Iterable[str]) -> Sample:
-    """The sample of some values, by one pass over their hashes."""
-    texts = list(values)
-    if not texts:
+def sample_values(column: Column) -> Sample:
+    """The sample of some text, by one pass over its hashes."""
+    if not len(column):
         return NO_SAMPLE
+    texts = column if isinstance(column, Texts) else values_of(column).tolist()
     hashes = _hashes(texts)
     ordered = np.sort(hashes)
     # Not by np.unique, which makes a set of them.
     smallest = ordered[np.r_[True, ordered[1:] != ordered[:-1]]][:SIZE]
     counts: dict[str, int] = {}
     for place in np.flatnonzero(hashes <= smallest[-1]).tolist():
-        counts[texts[place]] = counts.get(texts[place], 0) + 1
+        text = texts[place]
+        counts[text] = counts.get(text, 0) + 1
     return keep_smallest(counts)
 
 
-def _hashes(texts: list[str]) -> np.ndarray[Any, Any]:
-    together = "\n".join(texts).encode("utf-8", "replace")
+def _hashes(texts: Texts | list[str]) -> np.ndarray[Any, Any]:
+    together = texts.content if isinstance(texts, Texts) else "\n".join(texts).encode("utf-8", "replace")
     hashes = None if line_hashes is None else line_hashes(together, len(texts))
     if hashes is None:
-        hashes = np.array([zlib.crc32(text.encode("utf-8", "replace")) for text in texts], np.uint32)
+        single = (texts[place].encode("utf-8", "replace") for place in range(len(texts)))
+        hashes = np.fromiter(map(zlib.crc32, single), np.uint32, len(texts))
     return hashes

@@ -7,7 +7,6 @@ import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,11 @@ class Form:
     """Kinds of the cells of each blank; a blank without any is not looked into."""
 
     @cached_property
+    def ascii(self) -> bool:
+        """Whether all bytes around the blanks are ASCII."""
+        return all(map(bytes.isascii, self.texts))
+
+    @cached_property
     def compiled(self) -> tuple[bytes, Values, Values, Values]:
         """Texts and where they end, kinds and where they end."""
         kinds = [kind for blank in self.blanks for kind in blank]
@@ -48,52 +52,26 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Texts:
-    """One column of text."""
-
-    content: Values
-    """All texts, one after the other, in bytes."""
-    ends: Values
-    visible: bool
-    """Whether no character is any but visible ASCII."""
-
-    @property
-    def width(self) -> int:
-        """How many bytes each text has; 0 if not all have as many."""
-        width = int(self.ends[0])
-        return width if (self.widths == width).all() else 0
-
-    @property
-    def widths(self) -> Values:
-        """How many bytes each text has."""
-        return np.diff(self.ends, prepend=np.uint32(0))
-
-    def to_list(self) -> list[str]:
-        """The texts. Raises UnicodeDecodeError."""
-        content = self.content.tobytes()
-        if self.visible and (width := self.width):
-            text = content.decode("ascii")
-            return [text[place : place + width] for place in range(0, len(text), width)]
-        ends = self.ends.tolist()
-        return [content[begin:end].decode() for begin, end in pairwise([0, *ends])]
-
-
-@dataclass(frozen=True)
 class Cells:
     """Columns of each kind, in order."""
 
-    texts: list[Texts]
+    texts: list[tuple[bytes, Values]]
+    """Of each column of text all texts, one below the other, without a line end behind the last one, and where they end."""
     numbers: Values
     """Columns x rows of float64; NaN is missing."""
     codes: Values
     """Columns x rows: the place of a category among its column's names."""
     names: list[list[str]]
     """Distinct texts of each column of categories, in order of appearance."""
+    visible: bool
+    """Whether texts have no character but visible ASCII."""
+    ascii: bool
+    """Whether all bytes in blanks are surely ASCII."""
 
 
 class _Task(ctypes.Structure):
     _fields_ = (
-        ("data", ctypes.c_char_p),
+        ("data", ctypes.c_void_p),
         ("size", ctypes.c_size_t),
         ("texts", ctypes.c_char_p),
         ("text_ends", ctypes.c_void_p),
@@ -112,6 +90,7 @@ class _Task(ctypes.Structure):
         ("slots_size", ctypes.c_size_t),
         ("seed", ctypes.c_uint64),
         ("visible", ctypes.c_bool),
+        ("ascii", ctypes.c_bool),
     )
 
 
@@ -123,10 +102,10 @@ _SEED = secrets.randbits(64)
 
 
 _LONGEST = 256
-"""Bytes that the texts of a column have on average at most."""
+"""Bytes that the texts of a column have on average at most, with a line end each."""
 
 
-def read_cells(form: Form, data: bytes, rows: int) -> Cells | None:
+def read_cells(form: Form, data: bytes | memoryview, rows: int) -> Cells | None:
     """All cells of some lines, each ended, ``rows`` in number and less than 4 GiB; None if they are not surely good.
 
     Raises UnicodeDecodeError for a category that is no UTF-8.
@@ -144,19 +123,21 @@ def read_cells(form: Form, data: bytes, rows: int) -> Cells | None:
     counts = np.zeros(categories, dtype=np.uint32)
     slots = np.zeros((categories, 1 << (2 * rows).bit_length()), dtype=np.uint32)
     task = _Task(
-        data, len(data), form_text, text_ends.ctypes.data, len(form.blanks), kinds.ctypes.data, kind_ends.ctypes.data,
+        np.frombuffer(data, np.uint8).ctypes.data, len(data), form_text, text_ends.ctypes.data, len(form.blanks), kinds.ctypes.data, kind_ends.ctypes.data,
         rows, content.ctypes.data, content.shape[1], ends.ctypes.data, values.ctypes.data, codes.ctypes.data, names.ctypes.data,
         counts.ctypes.data, slots.ctypes.data, slots.shape[1], _SEED,
     )  # fmt: skip
     if not _read(task):
         return None
     return Cells(
-        [Texts(column[: end[-1]].copy(), end, task.visible) for column, end in zip(content, ends, strict=True)],
+        [(column[: end[-1]].tobytes(), end) for column, end in zip(content, ends, strict=True)],
         values,
         codes,
         [_names(data, spans[:count]) for spans, count in zip(names, counts.tolist(), strict=True)],
+        task.visible,
+        task.ascii,
     )
 
 
-def _names(data: bytes, spans: Values) -> list[str]:
-    return [data[begin:end].decode() for begin, end in spans.tolist()]
+def _names(data: bytes | memoryview, spans: Values) -> list[str]:
+    return [str(data[begin:end], "utf-8") for begin, end in spans.tolist()]

@@ -28,6 +28,7 @@ const Task = extern struct {
     slots_size: usize,
     seed: u64,
     visible: bool,
+    ascii: bool,
 };
 
 const Unusual = error{Unusual};
@@ -38,6 +39,7 @@ export fn driftloop_read_cells(task: *Task) bool {
     var reader = Reader.init(task);
     for (0..task.rows) |row| reader.line(row) catch return false;
     task.visible = reader.visible;
+    task.ascii = reader.others == 0;
     return reader.at == reader.data.len;
 }
 
@@ -45,6 +47,8 @@ const Reader = struct {
     data: []const u8,
     at: usize = 0,
     visible: bool = true,
+    /// Not zero if a byte beyond ASCII was seen.
+    others: u16 = 0,
     rows: usize,
     blanks: usize,
     texts: []const u8,
@@ -130,19 +134,21 @@ const Reader = struct {
             const bytes: Bytes = self.data[self.at..][0..16].*;
             const stops = mask(bytes < @as(Bytes, @splat(' '))) | mask(bytes == @as(Bytes, @splat('"'))) |
                 mask(bytes == @as(Bytes, @splat(comma))) | mask(bytes == @as(Bytes, @splat(backslash)));
+            self.others |= mask(bytes > @as(Bytes, @splat(0x7f)));
             if (stops != 0) {
                 self.at += @ctz(stops);
                 break;
             }
         } else while (self.at < self.data.len) : (self.at += 1) {
             const byte = self.data[self.at];
+            self.others |= byte & 0x80;
             if (byte < ' ' or byte == '"' or byte == comma or byte == backslash) break;
         }
         if (self.at >= self.data.len or self.data[self.at] != close) return error.Unusual;
         return .{ .begin = @intCast(begin), .end = @intCast(self.at) };
     }
 
-    /// Puts a text behind those of its column; where it ends there.
+    /// Puts a text below those of its column; where it ends there.
     fn copied(self: *Reader, close: u8, end: u8, column: usize, row: usize) Unusual!u32 {
         const span = try self.cell(close, end, ',');
         const text = self.data[span.begin..span.end];
@@ -150,9 +156,11 @@ const Reader = struct {
         var visible = true;
         for (text) |byte| visible = visible and byte > ' ' and byte < 0x7f;
         self.visible = self.visible and visible;
-        const begin = if (row == 0) 0 else self.content_ends[column * self.rows + row - 1];
-        if (begin + text.len > self.content_size) return error.Unusual;
-        @memcpy(self.content[column * self.content_size ..][begin..][0..text.len], text);
+        const begin = if (row == 0) 0 else self.content_ends[column * self.rows + row - 1] + 1;
+        if (begin + text.len >= self.content_size) return error.Unusual;
+        const content = self.content[column * self.content_size ..][begin..][0 .. text.len + 1];
+        @memcpy(content[0..text.len], text);
+        content[text.len] = '\n';
         return begin + @as(u32, @intCast(text.len));
     }
 
@@ -345,12 +353,13 @@ test "rows of lines of one form" {
         .slots_size = slots.len,
         .seed = std.testing.random_seed,
         .visible = false,
+        .ascii = false,
     };
     try std.testing.expect(driftloop_read_cells(&task));
-    try std.testing.expectEqualStrings("t1t22t3", content[0..ends[2]]);
+    try std.testing.expectEqualStrings("t1\nt22\nt3", content[0..ends[2]]);
     try std.testing.expectEqual([_]i32{ 0, 1, 0 }, codes);
     try std.testing.expectEqual(-15, numbers[0]);
     try std.testing.expect(std.math.isNan(numbers[1]));
     try std.testing.expectEqual(0.1, numbers[2]);
-    try std.testing.expect(task.visible);
+    try std.testing.expect(task.visible and task.ascii);
 }

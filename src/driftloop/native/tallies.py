@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,21 +47,28 @@ class _Task(ctypes.Structure):
 
 
 _tally = library.driftloop_tally
-_tally.argtypes = [ctypes.POINTER(_Task)]
+_tally.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _tally.restype = None
 
 
-def tally(values: Values, edges: Values, origin: float, step: float) -> Tally:
-    """Tally of float64 values on ascending float64 edges.
+def tally(columns: Sequence[tuple[Values, Values, float, float]]) -> list[Tally]:
+    """Tallies of several columns.
 
     Args:
-        origin, step: sums are of whole steps from the origin; the step is a power of two.
+        columns: of each its float64 values, ascending float64 edges of its cells, and the origin and the step of its
+            sums, which are of whole steps from the origin; the step is a power of two.
     """
-    values, edges = np.ascontiguousarray(values, np.float64), np.ascontiguousarray(edges, np.float64)
-    counts = np.empty(len(edges) + 2, np.int64)
-    task = _Task(
-        values.ctypes.data, len(values), edges.ctypes.data, len(edges), origin, step, counts.ctypes.data
-    )  # fmt: skip
-    _tally(task)
-    steps = (int(task.total), int(task.squares)) if task.exact else None
-    return Tally(counts, task.known, task.low, task.high, steps)
+    arrays = [[np.ascontiguousarray(array, np.float64) for array in column[:2]] for column in columns]
+    counts = [np.empty(len(edges) + 2, np.int64) for _, edges in arrays]
+    tasks = (_Task * len(columns))(*(
+        _Task(values.ctypes.data, len(values), edges.ctypes.data, len(edges), origin, step, counted.ctypes.data)
+        for (values, edges), (_, _, origin, step), counted in zip(arrays, columns, counts, strict=True)
+    ))  # fmt: skip
+    _tally(tasks, len(tasks))
+    return [
+        Tally(
+            counted, task.known, task.low, task.high,
+            (int(task.total), int(task.squares)) if task.exact else None,
+        )
+        for task, counted in zip(tasks, counts, strict=True)
+    ]  # fmt: skip

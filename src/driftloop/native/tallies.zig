@@ -18,17 +18,22 @@ const Tally = extern struct {
     exact: bool,
 };
 
-const lanes = 4;
+/// More than fit into one register, so that one sum does not wait for the other.
+const lanes = 16;
 const Values = @Vector(lanes, f64);
 const Counts = @Vector(lanes, i64);
 /// Adding and subtracting it rounds what is far smaller to whole numbers, halves to even ones.
 const rounder: Values = @splat(1.5 * (1 << 52));
 
-export fn driftloop_tally(task: *Tally) void {
+/// Each of some tasks.
+export fn driftloop_tally(tasks: [*]Tally, count: usize) void {
+    for (tasks[0..count]) |*task| tally(task);
+}
+
+fn tally(task: *Tally) void {
     const values = task.values[0..task.size];
     const edges = task.edges[0..task.edges_size];
     const counts = task.counts[0 .. edges.len + 2];
-    @memset(counts, 0);
     var lows: Values = @splat(std.math.inf(f64));
     var highs: Values = -lows;
     var known: Counts = @splat(0);
@@ -37,19 +42,30 @@ export fn driftloop_tally(task: *Tally) void {
         const some = load(values, at);
         lows = @select(f64, some < lows, some, lows);
         highs = @select(f64, some > highs, some, highs);
-        known += ones(some == some);
-        var cells: Counts = @splat(0);
-        for (edges) |edge| cells += ones(some > @as(Values, @splat(edge)));
-        inline for (0..lanes) |lane| counts[@intCast(cells[lane])] += 1;
+        known +%= ones(some == some);
     }
     task.known = @reduce(.Add, known);
     // Zero has no sign here, whichever came first.
     task.low = @reduce(.Min, lows) + 0.0;
     task.high = @reduce(.Max, highs) + 0.0;
-    // What is missing, as what fills up the last lanes, is beyond no edge.
-    counts[0] -= @as(i64, @intCast(at)) - task.known;
+    // Counting what lies beyond each edge beats looking for the cell of each value. What is missing is beyond none.
+    var beyond = task.known;
+    for (edges, counts[0..edges.len]) |edge, *count| {
+        const more = above(values, edge);
+        count.* = beyond - more;
+        beyond = more;
+    }
+    counts[edges.len] = beyond;
     counts[edges.len + 1] = @as(i64, @intCast(values.len)) - task.known;
     moments(task, values);
+}
+
+/// How many values are larger than an edge.
+fn above(values: []const f64, edge: f64) i64 {
+    var found: Counts = @splat(0);
+    var at: usize = 0;
+    while (at < values.len) : (at += lanes) found +%= ones(load(values, at) > @as(Values, @splat(edge)));
+    return @reduce(.Add, found);
 }
 
 /// Sums of steps from the origin and of their squares, which are exact in any order while they are small enough.
@@ -96,7 +112,7 @@ test "a tally of numbers, one of which is missing" {
     task.origin = 0;
     task.step = 0.5;
     task.counts = &counts;
-    driftloop_tally(&task);
+    driftloop_tally(@ptrCast(&task), 1);
     try std.testing.expectEqual([_]i64{ 2, 2, 1, 1, 1 }, counts);
     try std.testing.expectEqual(6, task.known);
     try std.testing.expectEqual(-1, task.low);

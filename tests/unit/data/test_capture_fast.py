@@ -263,10 +263,10 @@ TWO = record(f"{ROW}\nt2,2026-03-02T11:00:00Z,,2\n", "0.25\n0.75\n")
     ],
 )
 def test_the_fast_way_takes_what_is_usual(content: bytes) -> None:
-    columns = plain_rows(SCHEMA, content, content.count(b"\n"))
-    assert columns is not None
+    table = plain_rows(SCHEMA, memoryview(content), content.count(b"\n"))
+    assert table is not None
     _same(SCHEMA, content)
-    assert len(columns["score"]) == decode_lines(SCHEMA, content, len(content)).rows
+    assert len(table["score"]) == decode_lines(SCHEMA, content, len(content)).rows
 
 
 def test_without_its_libraries_the_other_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,9 +329,9 @@ def test_line_ends_without_lines_take_no_memory(monkeypatch: pytest.MonkeyPatch)
         np, "empty", lambda shape, *more, **kinds: asked.append(int(np.prod(shape))) or empty(shape, *more, **kinds)
     )
     content = record(ROW, "0.5") + b"\n" * 200_000
-    assert plain_rows(SCHEMA, content, 200_001) is None
+    assert plain_rows(SCHEMA, memoryview(content), 200_001) is None
     commas = record("\n" * 100_000, "," * 100_000) * 2
-    assert plain_rows(SCHEMA, commas, 2) is None
+    assert plain_rows(SCHEMA, memoryview(commas), 2) is None
     assert max(asked, default=0) < 10 * len(content)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftloop.data.cell_columns import UnusualError
+from driftloop.data.columns import columns_of
 from driftloop.data.line_by_line import decode_lines
 from driftloop.data.one_form import rows_of_one_form
 from driftloop.data.parsing import BadRowError
@@ -34,11 +35,12 @@ GOOD = _line()
 def _taken(schema: Schema, content: bytes) -> bool:
     """Whether the lines were taken, and then just as line by line."""
     try:
-        columns = rows_of_one_form(schema, content, content.count(b"\n"))
+        table = rows_of_one_form(schema, content, content.count(b"\n"))
     except (UnusualError, BadRowError, ValueError):
         return False
-    if columns is None:
+    if table is None:
         return False
+    columns = columns_of(table)
     slow = decode_lines(schema, content, len(content))
     assert not slow.quarantined
     assert columns.keys() == slow.columns.keys()

@@ -33,7 +33,7 @@ except ImportError:
 
 __all__ = ["MAX_LINE", "SCORE", "Decoded", "Quarantined", "decode_capture"]
 
-_AHEAD = 2
+_AHEAD = 3
 """Pieces that are read ahead of whoever takes the parts, so that reading goes on while a part is being counted."""
 _FEW = 4096
 """Bytes below which cutting on costs more than reading line by line."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from driftloop.native.library import library
 Values = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """What some numbers are; missing ones (NaN) count in the last cell only."""
 
     counts: Values

@@ -71,7 +71,8 @@ class TrafficBatch:
             for day, hour, profile in _hours(self._baselines[model], part.table, schema):
                 shard = days.setdefault(day, {})
                 shard[hour] = shard[hour] + profile if hour in shard else profile
-            self._hold(model, f"{source.id}.{number}" if number else source.id, part.columns)
+            # Not by the part's number: of an object that comes again, and is cut in other places by then, no row is lost.
+            self._hold(model, f"{source.id}.{rows}" if rows else source.id, part.columns)
             quarantine(self.objects, source, "capture", model, part.quarantined, number)
             rows, refused = rows + part.rows, refused + part.refused
         # Only what was read to its end counts: an object that breaks off comes again.

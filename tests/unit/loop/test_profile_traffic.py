@@ -98,7 +98,7 @@ def test_an_object_of_nothing_but_garbage_writes_no_shard(world: World) -> None:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """An object of many parts, as objects beyond 6 MiB are."""
+    """An object of many parts, as objects beyond 4 MB are."""
     monkeypatch.setattr(lines, "PIECE", 1000)
     monkeypatch.setattr(profile_traffic, "HELD_CELLS", 200)
     good = ex.capture(ex.traffic(300)).splitlines(keepends=True)
@@ -123,6 +123,19 @@ def test_a_large_object_is_written_part_by_part(world: World, large: bytes) -> N
     assert world.objects.keys(ex.LIVE, f"rows/{ex.NAME}/{DAY}/") == keys
     kept = read_rows(ex.SCHEMA, [world.objects.read(ex.LIVE, key) for key in [*keys, *keys]])
     assert sorted(kept["trip"]) == sorted(columns["trip"])
+
+
+def test_no_row_is_lost_if_parts_are_cut_in_other_places_later(
+    world: World, large: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = world.arrived(f"capture/{ex.BASE}/AllTraffic/2026/03/02/10/a.jsonl", large)
+    world.profile(source)
+    monkeypatch.setattr(lines, "PIECE", 700)
+    world.profile(source)
+    keys = world.objects.keys(ex.LIVE, f"rows/{ex.NAME}/{DAY}/")
+    for order in (keys, keys[::-1]):
+        kept = read_rows(ex.SCHEMA, [world.objects.read(ex.LIVE, key) for key in order])
+        assert set(kept["trip"]) == set(ex.traffic(300)["trip"])
 
 
 def test_an_object_that_breaks_off_is_not_counted(world: World, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,8 @@ def _decode(schema: Schema, piece: Piece) -> tuple[Decoded, int, int]:
     decoded = join_decoded(list(_parts(schema, piece.data, piece.size, lines)))
     # By piece, so that what is told does not depend on how it was read.
     decoded.quarantined[:] = shortened(decoded.quarantined)
-    return decoded, piece.size, lines
+    # Of a line that is too long there is only the start.
+    return decoded, piece.size, lines if piece.size == len(piece.data) else 1
 
 
 def _parts(schema: Schema, data: memoryview, size: int, lines: int) -> Iterator[Decoded]:

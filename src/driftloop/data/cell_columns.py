@@ -83,22 +83,20 @@ def _times(texts: Texts) -> Values:
         known = {text: parse_time(text) for text in set(others)}
         return np.array([known[text] for text in others], dtype="datetime64[s]")
     # Raises ValueError for what is no date.
-    times = np.ascontiguousarray(cells[:, : len(_TIME) - 1]).view(f"S{len(_TIME) - 1}").ravel().astype("datetime64[s]")
+    times = cells.view(f"S{len(_TIME) - 1}").ravel().astype("datetime64[s]")
     if (times < _naive(EARLIEST)).any() or (times >= _naive(LATEST)).any():
         raise UnusualError
     return times
 
 
 def _plain_times(texts: Texts) -> Values | None:
-    """Texts x bytes, with a line end each; None if they are of another form."""
+    """Texts x bytes up to the letter at their ends; None if they are of another form."""
     if (texts.widths != len(_TIME)).any():
         return None
     cells = np.frombuffer(texts.content + b"\n", np.uint8).reshape(len(texts), -1)
-    return (
-        None
-        if (cells[:, _SEPARATORS] != _TIME[_SEPARATORS]).any()
-        else np.ascontiguousarray(cells[:, : len(_TIME) - 1])
-    )
+    if (cells[:, _SEPARATORS] != _TIME[_SEPARATORS]).any():
+        return None
+    return np.ascontiguousarray(cells[:, : len(_TIME) - 1])
 
 
 def _naive(moment: datetime) -> np.datetime64:

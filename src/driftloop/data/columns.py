@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -28,10 +28,6 @@ class Coded:
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, rows: Values) -> Coded:
-        """The rows of a boolean mask or an index array."""
-        return Coded(self.names, self.places[rows])
-
     def values(self) -> Values:
         """As an array of text objects."""
         values: Values = np.array(self.names, dtype=object)[self.places]
@@ -50,16 +46,9 @@ class Texts:
     def __len__(self) -> int:
         return len(self.ends)
 
-    @overload
-    def __getitem__(self, rows: int) -> str: ...
-    @overload
-    def __getitem__(self, rows: Values) -> Values: ...
-    def __getitem__(self, rows: int | Values) -> str | Values:
-        """One text, or the rows of a boolean mask or an index array."""
-        if not isinstance(rows, int):
-            return self.values()[rows]
-        begin = int(self.ends[rows - 1]) + 1 if rows else 0
-        return self.content[begin : self.ends[rows]].decode()
+    def __getitem__(self, place: int) -> str:
+        begin = int(self.ends[place - 1]) + 1 if place else 0
+        return self.content[begin : self.ends[place]].decode()
 
     @property
     def widths(self) -> Values:
@@ -83,11 +72,6 @@ def values_of(column: Column) -> Values:
 def columns_of(table: Table) -> Columns:
     """All columns as arrays."""
     return {name: values_of(column) for name, column in table.items()}
-
-
-def some_rows(table: Table, rows: Values) -> Table:
-    """The rows of a boolean mask or an index array."""
-    return {name: column[rows] for name, column in table.items()}
 
 
 def coded(column: Column) -> Coded:

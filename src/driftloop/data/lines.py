@@ -1,4 +1,5 @@
-"""Bytes as they come from storage, cut at line ends. Where they are cut depends on what they are, not on how they came."""
+"""Bytes as they come from storage, cut at line ends. Where they are cut depends on what they are, not on how they came, but
+for lines that are too long."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ come late where the system has to get them from its host."""
 MAX_LINE = 8 * 1024 * 1024
 """Longest record in bytes. SageMaker's real-time payload limit is 6 MB and base64 adds a third."""
 _SHOWN = 2000
-_LINE = 64 * 1024
+USUAL_LINE = 64 * 1024
 """What lines are hardly ever longer than."""
 
 
@@ -81,7 +82,7 @@ class _Held:
     def add(self, some: memoryview) -> None:
         size = self._size + len(some)
         if size > len(self._room):
-            room = np.empty(max(PIECE + _LINE, 2 * size), np.uint8).data
+            room = np.empty(max(PIECE + USUAL_LINE, 2 * size), np.uint8).data
             room[: self._size] = self.content
             self._room = room
         self._room[self._size : size] = some
@@ -89,7 +90,7 @@ class _Held:
 
 
 def is_full(piece: Piece) -> bool:
-    """Whether a piece ends where pieces are cut, so that more may follow."""
+    """Whether a piece is as large as pieces are, so that more may well follow."""
     return piece.size >= PIECE
 
 

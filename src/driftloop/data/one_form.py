@@ -10,15 +10,13 @@ from functools import lru_cache
 from driftloop.data.cell_columns import payload_columns, payload_kinds, score_kinds, scores
 from driftloop.data.columns import Table
 from driftloop.data.decoded import SCORE
-from driftloop.data.lines import MAX_LINE
+from driftloop.data.lines import MAX_LINE, USUAL_LINE
 from driftloop.data.plain_records import plain_payloads
 from driftloop.data.schema import Schema
 from driftloop.native.cells import Form, read_cells
 
 _BLANKS = frozenset({b"data", b"eventId", b"inferenceId", b"inferenceTime"})
 """Keys whose values differ from line to line."""
-_USUAL = 64 * 1024
-"""What lines are hardly ever longer than."""
 
 
 def rows_of_one_form(schema: Schema, data: bytes | memoryview, lines: int) -> Table | None:
@@ -52,7 +50,7 @@ def _form(schema: Schema, data: bytes | memoryview) -> Form | None:
 
 
 def _first_line(data: bytes | memoryview) -> bytes:
-    start = bytes(data[:_USUAL])
+    start = bytes(data[:USUAL_LINE])
     return (start if b"\n" in start else bytes(data)).partition(b"\n")[0]
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from driftloop.data.capture import decode_capture
-from driftloop.data.columns import Table, some_rows, values_of
-from driftloop.data.decoded import SCORE
+from driftloop.data.columns import values_of
+from driftloop.data.decoded import SCORE, Decoded
+from driftloop.data.rows import select
 from driftloop.data.schema import Columns, Schema
 from driftloop.loop.sources import Source, bundle_name, quarantine, write_dated
 from driftloop.monitoring.baseline import Baseline
@@ -68,7 +69,7 @@ class TrafficBatch:
         rows = refused = 0
         blocks = self.objects.blocks(source.bucket, source.key, source.version)
         for number, part in enumerate(decode_capture(schema, blocks)):
-            for day, hour, profile in _hours(self._baselines[model], part.table, schema):
+            for day, hour, profile in _hours(self._baselines[model], part, schema):
                 shard = days.setdefault(day, {})
                 shard[hour] = shard[hour] + profile if hour in shard else profile
             # Not by the part's number: of an object that comes again, and is cut in other places by then, no row is lost.
@@ -108,13 +109,13 @@ class TrafficBatch:
         self.objects.write(self._bucket, key, content)
 
 
-def _hours(baseline: Baseline, table: Table, schema: Schema) -> Iterator[tuple[str, str, Profile]]:
+def _hours(baseline: Baseline, part: Decoded, schema: Schema) -> Iterator[tuple[str, str, Profile]]:
     """Event date, hour and profile of each hour that rows fall into."""
-    hours = values_of(table[schema.time]).astype("datetime64[h]")
+    hours = values_of(part.table[schema.time]).astype("datetime64[h]")
     found = np.unique(hours)
     for hour in found:
         # Most objects hold minutes of traffic.
-        rows = table if len(found) == 1 else some_rows(table, hours == hour)
+        rows = part.table if len(found) == 1 else select(part.columns, hours == hour)
         day, _, number = str(hour).partition("T")
         yield day, number, profile_columns(baseline.bins, rows, schema)
 

@@ -82,7 +82,10 @@ def write_dated(
 def quarantine(
     objects: Objects, source: Source, kind: str, model: str, refused: Sequence[Quarantined], part: int = 0
 ) -> None:
-    """Keep what could not be read of a part of an object, with the reasons, under a key that a redelivery overwrites."""
+    """Keep what could not be read of a part of an object, with the reasons.
+
+    A redelivery overwrites it, as long as objects are cut in the same places.
+    """
     if refused:
         lines = (json.dumps({"source": source.key, **asdict(item)}) for item in refused)
         key = f"quarantine/{kind}/{model}/{source.id}{f'-{part}' if part else ''}.jsonl"

@@ -129,7 +129,7 @@ def empty_profile(bins: Mapping[str, Bins]) -> Profile:
 
 
 def profile_columns(bins: Mapping[str, Bins], columns: Table, schema: Schema) -> Profile:
-    """Profile of some rows. One pass per column; cost grows with rows times columns.
+    """Profile of some rows. Cost grows with rows times columns.
 
     Args:
         bins: columns to count; all of them are in ``columns``.

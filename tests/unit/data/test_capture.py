@@ -146,10 +146,11 @@ def test_line_and_offset_lead_back_to_what_was_refused(end: bytes) -> None:
 @pytest.mark.parametrize("block", [100_000, 1 << 20, 1 << 26])
 def test_an_oversized_record_is_refused_alone(block: int) -> None:
     line = record(ROW + " " * (2 * MAX_LINE), "0.5")
-    content = GOOD + line + GOOD
+    content = GOOD + line + b"garbage\n" + GOOD
     decoded = _decode(*(content[place : place + block] for place in range(0, len(content), block)))
     assert decoded.rows == 4
-    (refused,) = decoded.quarantined
+    refused, other = decoded.quarantined
+    assert (other.line, other.offset) == (3, len(GOOD + line))
     assert refused.reason == f"record of {len(line)} bytes is larger than {MAX_LINE}"
     assert (refused.line, refused.offset, refused.content) == (2, len(GOOD), line[:500].decode())
 

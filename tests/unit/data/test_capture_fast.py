@@ -260,6 +260,7 @@ TWO = record(f"{ROW}\nt2,2026-03-02T11:00:00Z,,2\n", "0.25\n0.75\n")
         pytest.param(BENT["compact"](record(ROW, "0.5")), id="compact"),
         pytest.param(BENT["with an id"](record(ROW, "0.5")), id="inference-id"),
         pytest.param(capture(traffic(500), per_record=1), id="many-records"),
+        pytest.param(record(f"{'i' * 256},2026-03-02T10:00:00Z,north,1.5", "0.5") * 50, id="longest-ids"),
     ],
 )
 def test_the_fast_way_takes_what_is_usual(content: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from driftloop.data.columns import Coded, Column, Table, Texts
-from driftloop.data.parsing import EARLIEST, LATEST, MAX_TEXT, MISSING, parse_cell, parse_time
+from driftloop.data.parsing import EARLIEST, LATEST, MAX_TEXT, MISSING, parse_cell, parse_id, parse_time
 from driftloop.data.schema import Feature, Schema
 from driftloop.data.typed_rows import CLASS, PROBABILITY, csv_score
 from driftloop.native.cells import Cells, Kind
@@ -60,18 +60,18 @@ def scores(schema: Schema, cells: Cells) -> Column:
 
 
 def _categories(feature: Feature, names: list[str]) -> list[str]:
+    # What parsing each would find, asked of all at once: pieces have the same few hundred names again and again.
     usual = "".join(names).isprintable() and max(map(len, names)) <= MAX_TEXT and list(map(str.strip, names)) == names
     return names if usual and MISSING.isdisjoint(names) else [str(parse_cell(feature, name)) for name in names]
 
 
 def _ids(ids: Texts, visible: bool) -> Column:
-    # In bytes, of which there are at least as many as characters.
-    if ids.widths.min() < 1 or ids.widths.max() > MAX_TEXT:
-        raise UnusualError
     if visible:
+        if ids.widths.min() < 1 or ids.widths.max() > MAX_TEXT:
+            raise UnusualError
         return ids
     values = ids.values()
-    if not all(value == value.strip() and value.isprintable() for value in values.tolist()):
+    if list(map(parse_id, values.tolist())) != values.tolist():
         raise UnusualError
     return values
 

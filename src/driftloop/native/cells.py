@@ -123,7 +123,8 @@ def read_cells(form: Form, data: bytes | memoryview, rows: int) -> Cells | None:
     counts = np.zeros(categories, dtype=np.uint32)
     slots = np.zeros((categories, 1 << (2 * rows).bit_length()), dtype=np.uint32)
     task = _Task(
-        np.frombuffer(data, np.uint8).ctypes.data, len(data), form_text, text_ends.ctypes.data, len(form.blanks), kinds.ctypes.data, kind_ends.ctypes.data,
+        np.frombuffer(data, np.uint8).ctypes.data, len(data), form_text, text_ends.ctypes.data,
+        len(form.blanks), kinds.ctypes.data, kind_ends.ctypes.data,
         rows, content.ctypes.data, content.shape[1], ends.ctypes.data, values.ctypes.data, codes.ctypes.data, names.ctypes.data,
         counts.ctypes.data, slots.ctypes.data, slots.shape[1], _SEED,
     )  # fmt: skip

@@ -63,10 +63,8 @@ def tally(columns: Sequence[tuple[Values, Values, float, float]]) -> list[Tally]
         for (values, edges), (_, _, origin, step), counted in zip(arrays, columns, counts, strict=True)
     ))  # fmt: skip
     _tally(tasks, len(tasks))
+    steps = [(int(task.total), int(task.squares)) if task.exact else None for task in tasks]
     return [
-        Tally(
-            counted, task.known, task.low, task.high,
-            (int(task.total), int(task.squares)) if task.exact else None,
-        )
-        for task, counted in zip(tasks, counts, strict=True)
-    ]  # fmt: skip
+        Tally(counted, task.known, task.low, task.high, sums)
+        for task, counted, sums in zip(tasks, counts, steps, strict=True)
+    ]
